@@ -1,0 +1,197 @@
+package landfast
+
+import "time"
+
+// App is what a manifest describes, with every default filled in, every
+// reference resolved and every path absolute. It is a value: nothing in it
+// depends on the machine it will run on.
+type App struct {
+	Name        string // also the main unit, the user and the directories, unless renamed
+	Description string
+	User        string // whom the services run as
+	Group       string
+	DeployUser  string // who owns the releases; the app cannot write them
+	Paths       Paths
+	Services    []Service // the first is the main one; its unit is NAME.service
+	Env         []Var     // in manifest order
+	EnvFiles    []EnvFile // later files override earlier ones, files override Env (systemd.exec(5))
+	Dirs        []Dir     // in the order of DirKinds
+	Health      Health
+	Hooks       Hooks
+	Cutover     Cutover
+	Source      Source
+	Releases    Retention
+	Sandbox     Sandbox
+	Systemd     []Directive // the [systemd.*] tables, for the main service and its socket
+	Manifest    string      // the text this was read from, kept with each release
+}
+
+// Main is the service whose health decides a deployment.
+func (a *App) Main() *Service { return &a.Services[0] }
+
+// Paths are the absolute paths of an app.
+type Paths struct {
+	Base     string // /srv
+	Deploy   string // Base/NAME
+	Releases string // Deploy/releases
+	Current  string // Deploy/current, a symbolic link
+	Bin      string // Deploy/bin
+	Flags    string // Deploy/flags
+	Shared   string // Deploy/shared, data kept over releases
+	Working  string // Current, unless said otherwise
+}
+
+// Service is one process of an app: one service unit, perhaps with a socket.
+type Service struct {
+	Unit         string // with its suffix: web.service
+	Type         string // simple, exec, notify, forking, oneshot
+	Command      Command
+	BeforeStart  []Command
+	Stop         *Command // nil: SIGTERM, as systemd does
+	Reload       *Command
+	Restart      string        // systemd's Restart=: always, on-failure, no, ...
+	RestartDelay time.Duration // RestartSec=
+	StartTimeout time.Duration // TimeoutStartSec=; 0: systemd's default
+	StopTimeout  time.Duration // TimeoutStopSec=; 0: systemd's default
+	After        []string
+	Wants        []string
+	Requires     []string
+	LimitNOFILE  int    // 0: not set
+	LimitCORE    string // "": not set
+	Umask        string // octal, "0027"
+	Identifier   string // SyslogIdentifier=
+	Socket       *Socket
+}
+
+// Command is a program and its arguments, as the process must receive them.
+type Command struct {
+	Prefix string   // any of systemd's "-", "+", "!", "!!", "@" is refused where it makes no sense
+	Argv   []string // Argv[0] is absolute, or a bare name that systemd finds on its path
+}
+
+// Socket is a socket that systemd holds for a service.
+type Socket struct {
+	Unit   string   // web.socket
+	Listen []string // systemd's ListenStream=: "8080", "127.0.0.1:8080", "[::]:80", "/run/web.sock"
+	Mode   string   // of UNIX sockets, octal
+	User   string
+	Group  string
+	// Backlog is the queue that waits while the service restarts; 0: systemd's default.
+	Backlog int
+}
+
+// Var is one environment variable.
+type Var struct{ Name, Value string }
+
+// EnvFile is a file of variables that systemd reads when the service starts.
+type EnvFile struct {
+	Path     string
+	Optional bool // no error when it is absent
+}
+
+// DirKind is one of the directories systemd keeps for a service.
+type DirKind string
+
+// The kinds of directory, in the order they are rendered.
+const (
+	RuntimeDir       DirKind = "runtime"       // /run
+	ConfigurationDir DirKind = "configuration" // /etc
+	LogsDir          DirKind = "logs"          // /var/log
+	StateDir         DirKind = "state"         // /var/lib
+	CacheDir         DirKind = "cache"         // /var/cache
+	TmpDir           DirKind = "tmp"           // /var/tmp
+)
+
+// Dir is a directory the app may use, named to it in the variable Env.
+type Dir struct {
+	Kind     DirKind
+	Base     string // /run, /etc, ...
+	Name     string // below Base
+	Path     string // Base/Name
+	Mode     string // octal, "0750"
+	Env      string // RUNTIME_DIR, ...
+	Preserve string // RuntimeDirectoryPreserve=: "", "yes", "restart"
+}
+
+// HealthKind says how an app is asked whether it is healthy.
+type HealthKind string
+
+// The kinds of health check.
+const (
+	HealthUnit HealthKind = "unit" // the unit is active and stays so for Grace
+	HealthTCP  HealthKind = "tcp"
+	HealthHTTP HealthKind = "http"
+	HealthExec HealthKind = "exec"
+)
+
+// Health says when a new release counts as healthy. Every kind also fails at
+// once when the unit dies.
+type Health struct {
+	Kind     HealthKind
+	Target   string        // tcp: host:port or /socket; http: URL
+	Socket   string        // http over a UNIX socket: its path
+	Status   int           // http: the status wanted; 0: any of 200-399
+	Body     string        // http: a text the body must contain
+	Command  Command       // exec: healthy when it exits 0
+	Grace    time.Duration // before the first check; kind unit: how long it must stay up
+	Interval time.Duration // between checks
+	Timeout  time.Duration // of everything together
+}
+
+// Hooks are commands that belong to a deployment, each an argument list run as
+// the app's user in the environment of its main unit.
+type Hooks struct {
+	Migrate []Command // before the cutover; a failure ends the deployment
+	After   []Command // behind the point of no return; a failure is only reported
+}
+
+// Strategy is how traffic moves from the old release to the new one.
+type Strategy string
+
+// The strategies known so far.
+const (
+	StrategyRestart Strategy = "restart" // stop the old, start the new
+)
+
+// Cutover says how the new release takes over.
+type Cutover struct {
+	Strategy Strategy
+}
+
+// SourceKind is where a release comes from.
+type SourceKind string
+
+// The kinds of source.
+const (
+	SourceDir     SourceKind = "dir"
+	SourceArchive SourceKind = "archive"
+	SourceGit     SourceKind = "git"
+)
+
+// Source names where a release comes from.
+type Source struct {
+	Kind     SourceKind // "": none named, `landfast deploy --from` must say
+	Location string     // a path or a URL
+	Revision string     // git: commit, tag or branch
+	Digest   string     // archive: "sha256:HEX"; required for https
+	Strip    int        // archive: leading path components to drop
+}
+
+// Retention says what is kept and how large a release may be.
+type Retention struct {
+	Keep     int   // good releases, besides the current and the previous one
+	MaxBytes int64 // of one unpacked release
+	MaxFiles int   // entries of one unpacked release
+}
+
+// Sandbox names the profile that takes powers away from the app.
+type Sandbox struct {
+	Profile string // none, baseline, strict
+}
+
+// Directive is one of systemd's own settings, passed through.
+type Directive struct {
+	Section string // Unit, Service, Socket, Install
+	Name    string // CamelCase, as in systemd.directives(7)
+	Value   string // "" resets a list
+}

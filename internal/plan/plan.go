@@ -1,0 +1,131 @@
+// Package plan works out what an app needs on a host, as a value: every file,
+// directory, user and unit, and their order. Build makes the plan from the app
+// and the facts of the host; Diff compares it with what is there. Both are
+// pure: the package imports no os, net or exec, so that render, plan, apply,
+// the golden tests and the deployment engine all use the same value, and
+// applying it leaves no choices.
+package plan
+
+import (
+	"io/fs"
+
+	"github.com/landfast/landfast"
+)
+
+// Facts are the properties of a host that a plan depends on.
+type Facts struct {
+	Systemd int // version; 0: the newest this program knows
+}
+
+// Plan is everything an app needs on a host.
+type Plan struct {
+	App   string
+	Users []User // created first
+	Dirs  []Dir  // parents before children
+	Files []File // by path
+	Units []Unit // in the order they are to be started
+	Notes []string
+}
+
+// File is one file, carrying our mark in its first line.
+type File struct {
+	Path    string
+	Mode    fs.FileMode // permission bits
+	Owner   string      // user name
+	Group   string
+	Content string
+}
+
+// Dir is one directory.
+type Dir struct {
+	Path  string
+	Mode  fs.FileMode // permission bits
+	Owner string
+	Group string
+	Data  bool // what is in it is not ours: removed only by a purge
+}
+
+// User is one system account without a login and without a password.
+type User struct {
+	Name        string
+	Group       string // primary group, created too
+	Description string
+	Home        string
+}
+
+// Unit is one systemd unit of the app.
+type Unit struct {
+	Name   string // with suffix
+	Enable bool   // it has an [Install] section and starts at boot
+	Socket bool   // started before any service, and kept over restarts
+	Main   bool   // the service whose health decides a deployment
+}
+
+// Observed is what a host holds of the things a plan may name. It is gathered
+// by package host.
+type Observed struct {
+	Users map[string]bool                // accounts that exist
+	Dirs  map[string]Node                // by path; absent: not there
+	Files map[string]Node                // files of the plan, and every file with this app's mark
+	Units map[string]landfast.UnitStatus // units of the plan, and those of marked unit files
+	Live  bool                           // the app has a current release
+}
+
+// Node is one file or directory as it is.
+type Node struct {
+	Mode    fs.FileMode // type and permission bits
+	Owner   string      // user name, or the number when there is no name
+	Group   string
+	Content string // regular files only
+	Mark    string // the app whose mark the file carries; "": none
+}
+
+// Action is what happens to a unit.
+type Action string
+
+// The actions on units, in the order they are taken.
+const (
+	ActionStop    Action = "stop"
+	ActionDisable Action = "disable"
+	ActionEnable  Action = "enable"
+	ActionStart   Action = "start"
+	ActionRestart Action = "restart"
+)
+
+// UnitChange is one action on one unit.
+type UnitChange struct {
+	Unit   string `json:"unit"`
+	Action Action `json:"action"`
+	Reason string `json:"reason"`
+}
+
+// FileChange is a file to write or to remove.
+type FileChange struct {
+	Path   string `json:"path"`
+	Old    *Node  `json:"-"` // nil: not there
+	New    *File  `json:"-"` // nil: remove it
+	Reason string `json:"reason"`
+}
+
+// DirChange is a directory to make, to mend or to remove.
+type DirChange struct {
+	Path   string `json:"path"`
+	Old    *Node  `json:"-"` // nil: not there
+	New    *Dir   `json:"-"` // nil: remove it
+	Reason string `json:"reason"`
+}
+
+// Changes is the exact difference between a plan and a host. Doing it, and
+// nothing else, is what apply does.
+type Changes struct {
+	Users  []User       `json:"users,omitempty"`
+	Dirs   []DirChange  `json:"dirs,omitempty"`
+	Files  []FileChange `json:"files,omitempty"`
+	Reload bool         `json:"reload,omitempty"` // one daemon-reload, behind the files
+	Units  []UnitChange `json:"units,omitempty"`
+}
+
+// Empty reports whether there is nothing to do.
+func (c *Changes) Empty() bool {
+	return len(c.Users)+len(c.Dirs)+len(c.Files)+len(c.Units) == 0 && !c.Reload
+}
