@@ -25,6 +25,10 @@ type Plan struct {
 	Files []File // by path
 	Units []Unit // in the order they are to be started
 	Notes []string
+
+	// Current is the path of the link to the live release. The plan does not make
+	// it; whether it is there decides whether apply may start anything.
+	Current string
 }
 
 // File is one file, carrying our mark in its first line.
@@ -65,10 +69,12 @@ type Unit struct {
 // by package host.
 type Observed struct {
 	Users map[string]bool                // accounts that exist
+	Made  map[string]bool                // those that were made for this app and serve no other: a purge may remove them
 	Dirs  map[string]Node                // by path; absent: not there
 	Files map[string]Node                // files of the plan, and every file with this app's mark
 	Units map[string]landfast.UnitStatus // units of the plan, and those of marked unit files
 	Live  bool                           // the app has a current release
+	Stale map[string]bool                // units that run since before their unit file was changed by an apply that did not end
 }
 
 // Node is one file or directory as it is.
@@ -78,6 +84,10 @@ type Node struct {
 	Group   string
 	Content string // regular files only
 	Mark    string // the app whose mark the file carries; "": none
+
+	// Names are the entries of a directory that holds nothing but ours (Dir.Data
+	// is false).
+	Names []string
 }
 
 // Action is what happens to a unit.
@@ -112,6 +122,7 @@ type DirChange struct {
 	Path   string `json:"path"`
 	Old    *Node  `json:"-"` // nil: not there
 	New    *Dir   `json:"-"` // nil: remove it
+	Purge  bool   `json:"-"` // remove it with everything in it
 	Reason string `json:"reason"`
 }
 
@@ -123,9 +134,14 @@ type Changes struct {
 	Files  []FileChange `json:"files,omitempty"`
 	Reload bool         `json:"reload,omitempty"` // one daemon-reload, behind the files
 	Units  []UnitChange `json:"units,omitempty"`
+
+	// RemoveUsers are accounts to remove with their groups, behind everything else.
+	RemoveUsers []User `json:"remove_users,omitempty"`
+	// Sysusers is the sysusers.d(5) text that makes Users.
+	Sysusers string `json:"-"`
 }
 
 // Empty reports whether there is nothing to do.
 func (c *Changes) Empty() bool {
-	return len(c.Users)+len(c.Dirs)+len(c.Files)+len(c.Units) == 0 && !c.Reload
+	return len(c.Users)+len(c.Dirs)+len(c.Files)+len(c.Units)+len(c.RemoveUsers) == 0 && !c.Reload
 }

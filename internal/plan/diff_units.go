@@ -1,0 +1,178 @@
+package plan
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/landfast/landfast"
+)
+
+// unitDir is where the units of a plan are.
+const unitDir = "/etc/systemd/system"
+
+// unitDiff works out what happens to units from what happens to files.
+type unitDiff struct {
+	plan     *Plan
+	observed Observed
+	files    map[string]FileChange // changed unit files, by unit
+	out      map[Action][]UnitChange
+}
+
+// diffUnits adds the actions on units and the reload, given c.Files.
+func diffUnits(c *Changes, p *Plan, o Observed) {
+	d := &unitDiff{plan: p, observed: o, files: map[string]FileChange{}, out: map[Action][]UnitChange{}}
+	for _, f := range c.Files {
+		if unit, ok := unitOf(f.Path); ok {
+			d.files[unit] = f
+			// A change of owner or mode alone needs no reload.
+			c.Reload = c.Reload || f.Old == nil || f.New == nil || f.Old.Content != f.New.Content
+		}
+	}
+	for _, f := range c.Files {
+		if unit, ok := unitOf(f.Path); ok && f.New == nil {
+			d.drop(unit, "it is no longer in the plan")
+		}
+	}
+	socketsFirst(d.out[ActionStop])
+	moved := d.movedSockets()
+	for _, u := range p.Units {
+		c.Reload = c.Reload || o.Units[u.Name].NeedReload
+		d.enablement(u)
+		d.activity(u, moved)
+	}
+	c.Units = d.actions()
+}
+
+// actions are all of them, in the order they are to be taken.
+func (d *unitDiff) actions() []UnitChange {
+	var out []UnitChange
+	for _, a := range []Action{ActionStop, ActionDisable, ActionEnable, ActionStart, ActionRestart} {
+		out = append(out, d.out[a]...)
+	}
+	return out
+}
+
+func (d *unitDiff) add(a Action, unit, reason string) {
+	d.out[a] = append(d.out[a], UnitChange{Unit: unit, Action: a, Reason: reason})
+}
+
+// drop stops and disables a unit whose file is about to go.
+func (d *unitDiff) drop(unit, reason string) {
+	st := d.observed.Units[unit]
+	if st.Active != "" && !st.Dead() {
+		d.add(ActionStop, unit, reason)
+	}
+	if enabled(st) {
+		d.add(ActionDisable, unit, reason)
+	}
+}
+
+// enablement makes a unit start at boot, or not.
+func (d *unitDiff) enablement(u Unit) {
+	on := enabled(d.observed.Units[u.Name])
+	switch {
+	case on && !u.Enable:
+		d.add(ActionDisable, u.Name, "it is not to start at boot")
+	case !on && u.Enable:
+		d.add(ActionEnable, u.Name, "it is to start at boot")
+	case on && d.installChanges(u.Name):
+		d.add(ActionDisable, u.Name, "its [Install] section changes")
+		d.add(ActionEnable, u.Name, "its [Install] section changes")
+	}
+}
+
+// activity starts sockets and restarts what runs with a former text.
+func (d *unitDiff) activity(u Unit, moved map[string]bool) {
+	st := d.observed.Units[u.Name]
+	if !d.observed.Live {
+		return
+	}
+	reason := d.outdated(u.Name)
+	switch {
+	case u.Socket && !st.Running():
+		d.add(ActionStart, u.Name, "it is not listening")
+	case !st.Running():
+		// Somebody stopped it, and apply is no reason to start it.
+	case reason != "":
+		d.add(ActionRestart, u.Name, reason)
+	case moved[u.Name]:
+		d.add(ActionRestart, u.Name, "its socket changes hands")
+	}
+}
+
+// outdated says why a running unit does not run with its planned text, or "".
+func (d *unitDiff) outdated(unit string) string {
+	f, changed := d.files[unit]
+	switch {
+	case changed && f.New != nil && (f.Old == nil || f.Old.Content != f.New.Content):
+		return "its unit file changes"
+	case d.observed.Units[unit].NeedReload:
+		return "its unit file has changed since systemd read it"
+	case d.observed.Stale[unit]:
+		return "it runs since before its unit file changed"
+	}
+	return ""
+}
+
+// movedSockets are the running services whose socket is to be started or
+// restarted: systemd refuses a socket while its service runs without it.
+func (d *unitDiff) movedSockets() map[string]bool {
+	moved := map[string]bool{}
+	for _, u := range d.plan.Units {
+		if service, ok := strings.CutSuffix(u.Name, ".socket"); ok && u.Socket {
+			if !d.observed.Units[u.Name].Running() || d.outdated(u.Name) != "" {
+				moved[service+".service"] = true
+			}
+		}
+	}
+	return moved
+}
+
+// installChanges reports whether the links of an enabled unit would differ.
+func (d *unitDiff) installChanges(unit string) bool {
+	f, ok := d.files[unit]
+	return ok && f.Old != nil && f.New != nil && install(f.Old.Content) != install(f.New.Content)
+}
+
+// install is the [Install] section of a unit file.
+func install(text string) string {
+	var b strings.Builder
+	in := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "[") {
+			in = strings.TrimSpace(line) == "[Install]"
+		}
+		if in && strings.TrimSpace(line) != "" {
+			b.WriteString(strings.TrimSpace(line) + "\n")
+		}
+	}
+	return b.String()
+}
+
+func enabled(st landfast.UnitStatus) bool {
+	return st.FileState == "enabled" || st.FileState == "enabled-runtime"
+}
+
+// unitOf is the unit that the file called name defines.
+func unitOf(name string) (unit string, ok bool) {
+	if path.Dir(name) != unitDir {
+		return "", false
+	}
+	return path.Base(name), path.Ext(name) != ""
+}
+
+// socketsFirst puts sockets ahead, so that no connection starts a service that
+// has just been stopped.
+func socketsFirst(units []UnitChange) {
+	slices.SortStableFunc(units, func(a, b UnitChange) int {
+		return rank(a.Unit) - rank(b.Unit)
+	})
+}
+
+func rank(unit string) int {
+	if strings.HasSuffix(unit, ".socket") {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,26 @@
+package plan
+
+import "strings"
+
+// markStart begins the first line of every file that a plan makes.
+const markStart = "# Managed by landfast (app "
+
+// Mark is the first line of a file of app's plan. The manifest that was last
+// applied ends in other words, so that nobody is sent to where they are.
+func Mark(app string) string {
+	return markStart + app + "). Change /etc/landfast/apps/" + app + ".toml instead.\n"
+}
+
+// MarkOf is the app whose mark content carries in its first line, or "".
+func MarkOf(content string) string {
+	line, _, _ := strings.Cut(content, "\n")
+	rest, ok := strings.CutPrefix(line, markStart)
+	if !ok {
+		return ""
+	}
+	app, _, ok := strings.Cut(rest, ")")
+	if !ok {
+		return ""
+	}
+	return app
+}
