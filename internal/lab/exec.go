@@ -1,0 +1,168 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cmd is a program to run inside a machine, as root.
+type Cmd struct {
+	Argv  []string // a bare name is looked up inside
+	Env   []string // NAME=value, on top of PATH, HOME, LANG and TERM; nothing of the host's
+	Dir   string   // "": /
+	Stdin io.Reader
+
+	// Stdout and Stderr, when not nil, get the output as it comes; Run's Result
+	// then has none of it.
+	Stdout, Stderr io.Writer
+}
+
+// Result is how a program ended.
+type Result struct {
+	Stdout string
+	Stderr string
+	Code   int // its exit code, or 128 plus the signal that ended it, as a shell has it
+}
+
+// Process is a program that runs inside a machine.
+type Process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error // of cmd.Wait; valid once ended is closed
+}
+
+// Exec runs a program inside the machine and waits for it. A program that ran
+// and failed is no error: see Result.Code. When the context ends, the program
+// and everything in its process group is killed.
+func (m *Machine) Exec(ctx context.Context, argv ...string) (Result, error) {
+	return m.Run(ctx, Cmd{Argv: argv})
+}
+
+// Run is Exec with a say in how.
+func (m *Machine) Run(ctx context.Context, c Cmd) (Result, error) {
+	var out, errs bytes.Buffer
+	if c.Stdout == nil {
+		c.Stdout = &out
+	}
+	if c.Stderr == nil {
+		c.Stderr = &errs
+	}
+	p, err := m.Start(ctx, c)
+	if err != nil {
+		return Result{}, err
+	}
+	code, err := p.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("run %s in %s: %w", strings.Join(c.Argv, " "), m.Name, err)
+	}
+	return Result{Stdout: out.String(), Stderr: errs.String(), Code: code}, err
+}
+
+// Start starts a program inside the machine. When the context ends, the program
+// and everything in its process group is killed.
+func (m *Machine) Start(ctx context.Context, c Cmd) (*Process, error) {
+	if len(c.Argv) == 0 {
+		return nil, errors.New("start a program without a name")
+	}
+	b, err := m.current()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
+	cmd.Err = nil // it was looked for on the host; what counts is found inside
+	cmd.Dir = c.Dir
+	if cmd.Dir == "" {
+		cmd.Dir = "/"
+	}
+	cmd.Env = append([]string{"PATH=" + searchPath, "HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb"}, c.Env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	cmd.SysProcAttr = ownSession()
+	p := &Process{cmd: cmd, ended: make(chan struct{})}
+	cmd.Cancel = p.Kill
+	// A process left in the background may hold the pipes; its parent has ended.
+	cmd.WaitDelay = 2 * time.Second
+	started := make(chan error, 1)
+	onThread(func() { started <- startInside(b.leader, b.groups, cmd) })
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s in %s: %w", c.Argv[0], m.Name, err)
+	}
+	// Reaped here and not in Wait, which may never be called: the kernel does
+	// not end a machine's process 1 before every process of the machine is reaped.
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// Pid is the process id on the host.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the program alone.
+func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+
+// Kill kills the program and everything in its process group at once.
+func (p *Process) Kill() error {
+	err := unix.Kill(-p.Pid(), unix.SIGKILL)
+	if errors.Is(err, unix.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
+// Wait waits for the program to end and gives its exit code, as in Result.
+func (p *Process) Wait() (int, error) {
+	<-p.ended
+	err := p.err
+	if _, exited := errors.AsType[*exec.ExitError](err); exited || errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	// The caller's context decides whether its end is an error.
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	state := p.cmd.ProcessState
+	if state == nil {
+		return -1, err
+	}
+	if s, ok := state.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return 128 + int(s.Signal()), err
+	}
+	return state.ExitCode(), err
+}
+
+// Journal is the text of a unit's journal ("": of the whole machine's), also
+// while the machine is off.
+func (m *Machine) Journal(ctx context.Context, unit string) (string, error) {
+	args := []string{"--no-pager", "--quiet", "--output=short-precise"}
+	if unit != "" {
+		args = append(args, "--unit="+unit)
+	}
+	if _, err := m.current(); err == nil {
+		// What was written before this call must be in the answer.
+		if _, err := m.Exec(ctx, "journalctl", "--sync"); err != nil {
+			return "", err
+		}
+		r, err := m.Exec(ctx, append([]string{"journalctl"}, args...)...)
+		return r.Stdout, err
+	}
+	args = append(args, "--directory="+m.Path("/var/log/journal"))
+	out, err := exec.CommandContext(ctx, "journalctl", args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("read the journal of %s: %w", m.Name, err)
+	}
+	return string(out), nil
+}
