@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"syscall"
 )
 
@@ -54,8 +55,19 @@ func Like(root *os.Root, name string, otherwise Attr) (Attr, error) {
 // tmpfiles do not read.
 func TempName(name string) string {
 	dir, base := path.Split(name)
-	return dir + "." + base + ".landfast-tmp"
+	return dir + "." + base + tempSuffix
 }
+
+// TempOf is the name that a temporary name in the same directory was made for,
+// or reports that it is not one.
+func TempOf(temp string) (name string, ok bool) {
+	dir, base := path.Split(temp)
+	base, dot := strings.CutPrefix(base, ".")
+	base, suffix := strings.CutSuffix(base, tempSuffix)
+	return dir + base, dot && suffix && base != ""
+}
+
+const tempSuffix = ".landfast-tmp"
 
 // WriteFile makes name a regular file that holds data. Owner and mode are set
 // before the file gets its name. A symbolic link called name is replaced, not

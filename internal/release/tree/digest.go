@@ -1,0 +1,89 @@
+package tree
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"os"
+)
+
+// Digest reads the whole tree below root and names its content. Entries for
+// which skip is true are left out, with all that is below them; skip may be
+// nil. Modes count only as executable or not; owners and times do not count. A
+// tree larger than the limits is refused as soon as that is known.
+func Digest(ctx context.Context, root *os.Root, limits Limits, skip func(*Entry) bool) (Summary, error) {
+	d := &digester{root: root, limits: limits.OrDefault(), nodes: nodes{}, pool: newPool()}
+	err := Walk(ctx, root, func(e *Entry) error {
+		if skip != nil && skip(e) {
+			return ErrSkip
+		}
+		return d.visit(ctx, e)
+	})
+	failed := d.pool.wait() // also when the walk failed: nothing may go on behind it
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return Summary{}, err
+	}
+	return d.nodes.summary(), nil
+}
+
+type digester struct {
+	root   *os.Root
+	limits Limits
+	nodes  nodes
+	bytes  int64 // as the file system says; a Writer counts again
+	pool   *pool
+}
+
+func (d *digester) visit(ctx context.Context, e *Entry) error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	if len(d.nodes) >= d.limits.Files {
+		return tooMany(d.limits.Files)
+	}
+	n := &node{kind: fileKind(e.Exec())}
+	d.nodes[e.Name] = n
+	switch {
+	case e.IsDir():
+		n.kind = Dir
+		return nil
+	case e.IsLink():
+		n.kind = Link
+		target, err := d.root.Readlink(e.Name)
+		n.target = target
+		return err
+	}
+	if d.bytes += e.Stat.Size; d.bytes > d.limits.Bytes {
+		return TooLarge(d.limits.Bytes)
+	}
+	name := e.Name
+	return d.pool.start(ctx, func() error { return d.hash(ctx, name, n) })
+}
+
+func (d *digester) hash(ctx context.Context, name string, n *node) error {
+	f, err := Open(d.root, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	buf := make([]byte, bufferFor(f))
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		got, err := f.Read(buf)
+		h.Write(buf[:got])
+		n.size += int64(got)
+		if err == io.EOF {
+			h.Sum(n.sum[:0])
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/release/tree"
+)
+
+// openDir reads the directory once for its digest. Unpack reads it again, and
+// notices when it has changed meanwhile.
+func openDir(ctx context.Context, src landfast.Source, o Options) (*Artifact, error) {
+	root, err := openDirectory(src.Location)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := tree.Digest(ctx, root, o.Limits, isGit)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if summary.Files == 0 {
+		err := &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("the directory %s holds no file", src.Location)}
+		return nil, errors.Join(err, root.Close())
+	}
+	return &Artifact{
+		Revision:    strings.TrimPrefix(summary.Content, "sha256:"),
+		Description: src.Location,
+		size:        summary.Bytes,
+		unpack: func(ctx context.Context, w *tree.Writer) error {
+			return copyDir(ctx, root, w)
+		},
+		check: func(copied tree.Summary) error {
+			if copied.Content == summary.Content {
+				return nil
+			}
+			return &landfast.Error{
+				Kind: landfast.Conflict, Msg: fmt.Sprintf("the directory %s changed while it was copied", src.Location),
+				Hint: "deploy again when nothing writes to it",
+			}
+		},
+		release: root.Close,
+	}, nil
+}
+
+// openDirectory opens a directory for reading below it only.
+func openDirectory(location string) (*os.Root, error) {
+	info, err := os.Stat(location)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &landfast.Error{Kind: landfast.NotFound, Msg: fmt.Sprintf("there is no directory %s", location)}
+	case err != nil:
+		return nil, fmt.Errorf("read directory: %w", err)
+	case !info.IsDir():
+		return nil, &landfast.Error{
+			Kind: landfast.Invalid, Msg: fmt.Sprintf("%s is not a directory", location),
+			Hint: "name it as an archive if it is one",
+		}
+	}
+	return os.OpenRoot(location)
+}
+
+// copyDir copies every file below root but .git. Links are copied as links;
+// nothing outside of root is read.
+func copyDir(ctx context.Context, root *os.Root, w *tree.Writer) error {
+	into, err := w.Top()
+	if err != nil {
+		return err
+	}
+	self := into.Sys().(*syscall.Stat_t)
+	return tree.Walk(ctx, root, func(e *tree.Entry) error {
+		if isGit(e) {
+			return tree.ErrSkip
+		}
+		if err := e.Check(); err != nil {
+			return err
+		}
+		switch {
+		case e.IsDir():
+			if e.Stat.Dev == self.Dev && e.Stat.Ino == self.Ino {
+				return tree.Refuse(e.Name, "it is where the release is being unpacked")
+			}
+			return w.Dir(e.Name)
+		case e.IsLink():
+			target, err := root.Readlink(e.Name)
+			if err != nil {
+				return err
+			}
+			return w.Symlink(e.Name, target)
+		}
+		name := e.Name
+		return w.Copy(ctx, name, e.Exec(), func() (*os.File, error) { return tree.Open(root, name) })
+	})
+}
+
+// isGit reports whether an entry is the administrative directory of a
+// repository, or the file that stands for one in a submodule.
+func isGit(e *tree.Entry) bool { return e.Base == ".git" }
