@@ -55,3 +55,6 @@ type JobError struct {
 func (e *JobError) Error() string {
 	return fmt.Sprintf("cannot %s %s: %s", e.Job, e.Unit, Explain(e.Result, e.Status))
 }
+
+// State is how the unit was when the job had ended.
+func (e *JobError) State() landfast.UnitStatus { return e.Status }

@@ -1,0 +1,71 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/atomicfile"
+	"github.com/landfast/landfast/internal/plan"
+)
+
+// staleDir holds a file for each unit that is to be restarted because its text
+// changes, with the invocation that is to end. Once the new text is written and
+// read by systemd, nothing else would tell the next apply that the restart is
+// still due, when this one was killed before it. It is on a file system that a
+// reboot empties, as a reboot restarts everything.
+const staleDir = "/run/landfast/stale"
+
+// noteStale writes down which units are about to run with a former text.
+func (h *Host) noteStale(ctx context.Context, units []plan.UnitChange) error {
+	for _, unit := range of(units, plan.ActionRestart) {
+		st, err := h.units.Status(ctx, unit)
+		if err != nil {
+			return err
+		}
+		if st.Invocation == "" {
+			continue
+		}
+		name := staleDir + "/" + unit
+		if err := h.parents(name); err != nil {
+			return err
+		}
+		if err := atomicfile.WriteFile(h.root, rel(name), []byte(st.Invocation+"\n"), atomicfile.Mode(0o644)); err != nil {
+			return failed("write", name, err)
+		}
+	}
+	return nil
+}
+
+// stale reports whether a unit still runs as the invocation that was to end.
+func (h *Host) stale(unit string, st landfast.UnitStatus) (bool, error) {
+	name := staleDir + "/" + unit
+	data, err := h.root.ReadFile(rel(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failed("read", name, err)
+	}
+	return st.Running() && strings.TrimSpace(string(data)) == st.Invocation, nil
+}
+
+// clearStale forgets a unit that has been restarted.
+func (h *Host) clearStale(unit string) error {
+	name := staleDir + "/" + unit
+	if _, err := h.root.Lstat(rel(name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := atomicfile.Remove(h.root, rel(name)); err != nil {
+		return failed("remove", name, err)
+	}
+	// Others may still have theirs; an empty directory would be litter.
+	for _, dir := range []string{staleDir, "/run/landfast"} {
+		if err := h.removeDir(plan.DirChange{Path: dir}); err != nil {
+			return failed("remove directory", dir, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/plan"
+)
+
+// addUsers makes accounts with systemd-sysusers, from the very text that the
+// plan puts below sysusers.d, or with useradd where that is not installed.
+func (h *Host) addUsers(ctx context.Context, c plan.Changes) error {
+	if len(c.Users) == 0 {
+		return nil
+	}
+	if err := h.parents("/etc/passwd"); err != nil {
+		return err
+	}
+	text := c.Sysusers
+	if text == "" {
+		text = sysusers(c.Users)
+	}
+	var args []string
+	if h.staged() {
+		args = append(args, "--root="+h.dir)
+	}
+	err := tool(ctx, text, "systemd-sysusers", append(args, "-")...)
+	if errors.Is(err, exec.ErrNotFound) {
+		err = h.useradd(ctx, c.Users)
+	}
+	if err != nil {
+		return err
+	}
+	names, err := h.accounts()
+	if err != nil {
+		return err
+	}
+	for _, u := range c.Users {
+		if _, _, err := names.ids(u.Name, u.Group); err != nil {
+			return fmt.Errorf("create user %s: systemd-sysusers reported success, but %w", u.Name, err)
+		}
+	}
+	return nil
+}
+
+// sysusers writes accounts as sysusers.d(5) has them.
+func sysusers(users []plan.User) string {
+	var b strings.Builder
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`)
+	for _, u := range users {
+		id := "-"
+		if u.Group != u.Name {
+			fmt.Fprintf(&b, "g %s -\n", u.Group)
+			id = "-:" + u.Group
+		}
+		fmt.Fprintf(&b, "u %s %s \"%s\" \"%s\"\n", u.Name, id, quote.Replace(u.Description), quote.Replace(u.Home))
+	}
+	return b.String()
+}
+
+func (h *Host) useradd(ctx context.Context, users []plan.User) error {
+	for _, u := range users {
+		names, err := h.accounts()
+		if err != nil {
+			return err
+		}
+		if _, ok := names.gid(u.Group); !ok {
+			if err := h.shadow(ctx, "groupadd", "--system", u.Group); err != nil {
+				return err
+			}
+		}
+		if _, ok := names.uid(u.Name); ok {
+			continue
+		}
+		err = h.shadow(ctx, "useradd", "--system", "--gid", u.Group, "--home-dir", u.Home, "--no-create-home",
+			"--shell", "/usr/sbin/nologin", "--comment", u.Description, u.Name)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUsers removes accounts and their groups, where they still are.
+func (h *Host) removeUsers(ctx context.Context, users []plan.User) error {
+	for _, u := range users {
+		names, err := h.accounts()
+		if err != nil {
+			return err
+		}
+		if _, ok := names.users[u.Name]; ok {
+			if err := h.shadow(ctx, "userdel", u.Name); err != nil {
+				return err
+			}
+		}
+		// userdel takes the user's own group along only when nobody else is in
+		// it. A group of another name may have been there before us, and stays.
+		if names, err = h.accounts(); err != nil {
+			return err
+		}
+		if gid, ok := names.groups[u.Name]; ok && u.Group == u.Name && !names.primary(gid) {
+			if err := h.shadow(ctx, "groupdel", u.Group); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// primary reports whether a group is the first one of any account.
+func (a *accounts) primary(gid int) bool {
+	for _, u := range a.users {
+		if u.gid == gid {
+			return true
+		}
+	}
+	return false
+}
+
+// shadow runs one of the tools that change passwd(5), below the root.
+func (h *Host) shadow(ctx context.Context, name string, args ...string) error {
+	if h.staged() {
+		args = append([]string{"--prefix", h.dir}, args...)
+	}
+	err := tool(ctx, "", name, args...)
+	if errors.Is(err, exec.ErrNotFound) {
+		return &landfast.Error{
+			Kind: landfast.Unavailable,
+			Msg:  "cannot change accounts: neither systemd-sysusers nor " + name + " can be found",
+			Hint: "install the package of one (systemd; passwd or shadow-utils)",
+		}
+	}
+	return err
+}
+
+// tool runs a program to its end, and gives what it complained of as the error.
+func tool(ctx context.Context, stdin, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if err == nil || errors.Is(err, exec.ErrNotFound) {
+		return err
+	}
+	if said := strings.TrimSpace(out.String()); said != "" {
+		return fmt.Errorf("%s: %w: %s", name, err, said)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
