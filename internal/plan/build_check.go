@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/unit"
+)
+
+var (
+	appNames  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$`)
+	unitNames = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|target|path|timer|mount|automount|device|swap|slice|scope)$`)
+	dirNames  = regexp.MustCompile(`^[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)*$`)
+	modes     = regexp.MustCompile(`^0?[0-7]{3,4}$`)
+)
+
+// check finds what is wrong with names and paths.
+func (b *builder) check() {
+	a := b.app
+	if !appNames.MatchString(a.Name) {
+		b.failf("name", "%q cannot be the name of an app", a.Name)
+	}
+	b.checkAccount("user", a.User)
+	b.checkAccount("group", a.Group)
+	b.checkAccount("deploy_user", a.DeployUser)
+	if a.User == a.DeployUser {
+		b.failf("deploy_user", "%s is also the user the app runs as, which could then change its own code", a.User)
+	}
+	for _, p := range []struct{ key, path string }{
+		{"base", a.Paths.Base},
+		{"deploy", a.Paths.Deploy},
+		{"releases", a.Paths.Releases},
+		{"current", a.Paths.Current},
+		{"bin", a.Paths.Bin},
+		{"flags", a.Paths.Flags},
+		{"shared", a.Paths.Shared},
+		{"working", a.Paths.Working},
+	} {
+		if err := unit.CheckPath(p.path); err != nil {
+			b.failf("paths."+p.key, "%q: %w", p.path, err)
+		}
+	}
+	if len(a.Services) == 0 {
+		b.failf("service", "an app needs a service")
+	}
+	for i := range a.Services {
+		b.checkService(&a.Services[i])
+	}
+	b.checkDirs()
+	b.checkPassThrough()
+}
+
+func (b *builder) checkAccount(key, name string) {
+	if !unit.IsUserName(name) {
+		b.failf(key, "%q is not a name for an account: letters, digits, - and _, not more than 31", name)
+	}
+}
+
+func (b *builder) checkMode(key, mode string) {
+	if !modes.MatchString(mode) {
+		b.failf(key, "%q is not an octal mode such as 0750", mode)
+	}
+}
+
+func (b *builder) checkUnitName(key, name, suffix string) {
+	if !unitNames.MatchString(name) || !strings.HasSuffix(name, suffix) {
+		b.failf(key, "%q is not the name of a unit", name)
+	}
+}
+
+func (b *builder) checkService(s *landfast.Service) {
+	b.checkUnitName(b.key(s, "unit"), s.Unit, ".service")
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"after", s.After}, {"wants", s.Wants}, {"requires", s.Requires}} {
+		for _, n := range list.names {
+			b.checkUnitName(b.key(s, list.key), n, "")
+		}
+	}
+	if !slices.Contains([]string{"simple", "exec", "notify", "forking", "oneshot"}, s.Type) {
+		b.failf(b.key(s, "type"), "%q is not a type of service", s.Type)
+	}
+	restarts := []string{"", "no", "always", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort"}
+	if !slices.Contains(restarts, s.Restart) {
+		b.failf(b.key(s, "restart"), "%q is not one of systemd's ways to restart", s.Restart)
+	}
+	if s.Type == "oneshot" && (s.Restart == "always" || s.Restart == "on-success") {
+		b.failf(b.key(s, "restart"), "systemd refuses %q for a service of type oneshot, which ends by itself", s.Restart)
+	}
+	if s.Umask != "" {
+		b.checkMode(b.key(s, "umask"), s.Umask)
+	}
+	if s.Socket != nil {
+		b.checkSocket(s.Socket)
+	}
+}
+
+func (b *builder) checkSocket(s *landfast.Socket) {
+	b.checkUnitName("socket", s.Unit, ".socket")
+	if len(s.Listen) == 0 {
+		b.failf("socket.listen", "a socket needs an address")
+	}
+	for _, l := range s.Listen {
+		if !isListen(l) {
+			b.failf("socket.listen", "%q is not a port, not an address with a port and not the absolute path of a socket", l)
+		}
+	}
+	if s.Mode != "" {
+		b.checkMode("socket.mode", s.Mode)
+	}
+	if s.User != "" {
+		b.checkAccount("socket.user", s.User)
+	}
+	if s.Group != "" {
+		b.checkAccount("socket.group", s.Group)
+	}
+}
+
+// isListen accepts what systemd.socket(5) allows for ListenStream=, without
+// AF_VSOCK.
+func isListen(s string) bool {
+	if strings.HasPrefix(s, "/") {
+		return unit.CheckPath(s) == nil
+	}
+	if name, ok := strings.CutPrefix(s, "@"); ok {
+		return name != ""
+	}
+	if port, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return port > 0
+	}
+	addr, err := netip.ParseAddrPort(s)
+	return err == nil && addr.Port() > 0
+}
+
+func (b *builder) checkDirs() {
+	for _, d := range b.app.Dirs {
+		key := "dirs." + string(d.Kind)
+		if directoryName(d.Kind) == "" && d.Kind != landfast.TmpDir {
+			b.failf(key, "%q is not a kind of directory", d.Kind)
+		}
+		if !dirNames.MatchString(d.Name) || strings.Contains(d.Name, "..") {
+			b.failf(key+".name", "%q is not a name for a directory: letters, digits, and ._@+-", d.Name)
+		}
+		if err := unit.CheckPath(d.Path); err != nil {
+			b.failf(key, "%q: %w", d.Path, err)
+		}
+		b.checkMode(key+".mode", d.Mode)
+		if !slices.Contains([]string{"", "yes", "no", "restart"}, d.Preserve) {
+			b.failf(key+".preserve", "%q is none of no, yes and restart", d.Preserve)
+		}
+	}
+}
+
+// checkPassThrough refuses the directives that would contradict the rest of
+// the plan.
+func (b *builder) checkPassThrough() {
+	for _, d := range b.app.Systemd {
+		key := "systemd." + d.Section + "." + d.Name
+		switch {
+		case d.Section == "Socket" && (len(b.app.Services) == 0 || b.app.Main().Socket == nil):
+			b.failf(key, "the app has no socket")
+		case !slices.Contains([]string{"Unit", "Service", "Socket", "Install"}, d.Section):
+			b.failf(key, "there is no such section; there are Unit, Service, Socket and Install")
+		case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name):
+			b.failf(key, "the directories belong to the account that the keys user and group name")
+		default:
+			if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
+				b.fail(key, err)
+			}
+		}
+	}
+}
+
+// key is the key of the manifest that holds a property of a service.
+func (b *builder) key(s *landfast.Service, name string) string {
+	if s == b.app.Main() {
+		return "service." + name
+	}
+	return s.Unit + " " + name
+}

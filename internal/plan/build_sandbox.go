@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/unit"
+)
+
+// sandbox adds the lines of the app's profile, less what this service cannot
+// live with, and the holes that let it at its own directories.
+func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
+	lines, err := unit.Profile(b.app.Sandbox.Profile)
+	if err != nil {
+		b.fail("sandbox.profile", err)
+		return
+	}
+	var known []unit.Line
+	for _, l := range lines {
+		now, ok := l.For(b.version)
+		switch {
+		case !ok:
+			b.notef("systemd %d does not know %s=%s (since %d): left out, %s is not ensured", b.version, l.Directive, l.Value, l.Since, l.Reason)
+			continue
+		case now.Value != l.Value:
+			b.notef("systemd %d does not know %s=%s (since %d): %s stands in", b.version, l.Directive, l.Value, l.Since, now.Value)
+		}
+		if now, ok = b.relax(now, s); ok {
+			known = append(known, now)
+		}
+	}
+	sec := f.Section("Service")
+	b.holes(f, known)
+	for _, l := range known {
+		sec.Add(l.Directive, l.Value)
+	}
+	if b.app.Sandbox.Profile == "strict" {
+		for _, c := range s.BeforeStart {
+			if strings.Contains(c.Prefix, "!") {
+				b.notef("commands with the prefix ! run as root inside the sandbox, which leaves them no capability; + runs them outside of it")
+			}
+		}
+	}
+}
+
+// relax takes from a line what this service cannot live with.
+func (b *builder) relax(l unit.Line, s *landfast.Service) (unit.Line, bool) {
+	ambient := b.passed("AmbientCapabilities")
+	switch l.Directive {
+	case "PrivateUsers":
+		if ambient != "" {
+			b.notef("PrivateUsers= is left out: in a user namespace AmbientCapabilities=%s would not count for the host's network", ambient)
+			return l, false
+		}
+		if b.usesProc(s.Stop) || b.usesProc(s.Reload) {
+			b.notef("PrivateUsers= is left out: stop and reload commands could not see which release the running process belongs to")
+			return l, false
+		}
+	case "CapabilityBoundingSet":
+		if ambient != "" {
+			b.notef("CapabilityBoundingSet= has what AmbientCapabilities= gives: %s", ambient)
+			l.Value = ambient
+		}
+	case "PrivateTmp":
+		if b.hasDir(landfast.TmpDir) && !b.has(233) {
+			b.notef("PrivateTmp= is left out: systemd %d has no BindPaths= (since 233) to let the app's own directory through", b.version)
+			return l, false
+		}
+	case "ProtectHome":
+		if b.usesHome() {
+			b.notef("ProtectHome= is read-only: the app lies in somebody's home")
+			l.Value = "read-only"
+		}
+	}
+	return l, true
+}
+
+// holes lets the app write its own directories, and see its own in /var/tmp.
+func (b *builder) holes(f *unit.File, lines []unit.Line) {
+	value := func(name string) string {
+		if v := b.passed(name); v != "" {
+			return v
+		}
+		for _, l := range lines {
+			if l.Directive == name {
+				return l.Value
+			}
+		}
+		return ""
+	}
+	private := slices.Contains([]string{"yes", "true", "on", "1"}, value("PrivateTmp"))
+	var bind, write []string
+	for _, d := range b.app.Dirs {
+		switch {
+		case d.Kind == landfast.TmpDir && private && (below(d.Path, "/var/tmp") || below(d.Path, "/tmp")):
+			bind = append(bind, d.Path)
+		case d.Kind != landfast.ConfigurationDir && !b.bySystemd(d):
+			write = append(write, d.Path)
+		}
+	}
+	if value("ProtectSystem") == "strict" || value("ProtectHome") == "read-only" {
+		paths := append([]string{b.app.Paths.Shared}, write...)
+		b.add(f, "Service", "ReadWritePaths", b.ok("paths.shared")(unit.PathList("", paths...)))
+	}
+	if len(bind) > 0 {
+		b.add(f, "Service", "BindPaths", b.ok("dirs.tmp")(unit.PathList("", bind...)))
+	}
+}
+
+// passed is the last value [systemd.Service] has for a directive.
+func (b *builder) passed(name string) string {
+	value := ""
+	for _, d := range b.app.Systemd {
+		if d.Section == "Service" && d.Name == name {
+			value = d.Value
+		}
+	}
+	return value
+}
+
+func (b *builder) hasDir(k landfast.DirKind) bool {
+	return slices.ContainsFunc(b.app.Dirs, func(d landfast.Dir) bool { return d.Kind == k })
+}
+
+// usesProc reports whether a command is run from the release of the running
+// process.
+func (b *builder) usesProc(c *landfast.Command) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := b.fromWorking(*c)
+	return ok
+}
+
+// usesHome reports whether a path of the app is hidden by ProtectHome=.
+func (b *builder) usesHome() bool {
+	paths := []string{b.app.Paths.Deploy, b.app.Paths.Current, b.app.Paths.Releases, b.app.Paths.Shared, b.app.Paths.Working}
+	for _, d := range b.app.Dirs {
+		paths = append(paths, d.Path)
+	}
+	return slices.ContainsFunc(paths, func(p string) bool {
+		return below(p, "/home") || below(p, "/root") || below(p, "/run/user")
+	})
+}
