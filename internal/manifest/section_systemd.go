@@ -1,0 +1,140 @@
+package manifest
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/landfast/landfast"
+)
+
+// directives is [systemd]: systemd's own settings, by section.
+type directives struct {
+	unit, service, socket, install passthrough
+}
+
+// passthrough is one section of them.
+type passthrough struct {
+	section string
+	src     *node
+	list    []*directive
+}
+
+// directive is one setting, in the order of the text.
+type directive struct {
+	owner  *passthrough
+	name   string
+	values []*text
+}
+
+const directivePattern = `^[A-Z][A-Za-z0-9]*$`
+
+var directiveNames = regexp.MustCompile(directivePattern)
+
+func (s *directives) keys() []key {
+	const doc = "`NAME = value` lines as in systemd.directives(7). Lists become several lines; an empty list or text takes back what stood there before."
+	return []key{
+		{name: "Unit", value: &table{section: s.unit.of("Unit")}, doc: "[Unit] of the service. " + doc},
+		{name: "Service", value: &table{section: s.service.of("Service")}, doc: "[Service]. " + doc},
+		{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where the manifest has a [socket]. " + doc},
+		{name: "Install", value: &table{section: s.install.of("Install")}, doc: "[Install] of the service. " + doc},
+	}
+}
+
+// of tells p its section.
+func (p *passthrough) of(section string) *passthrough {
+	p.section = section
+	return p
+}
+
+func (p *passthrough) keys() []key { return nil }
+
+func (p *passthrough) free(name string) (value, *flaw) {
+	if !directiveNames.MatchString(name) {
+		hint := "systemd's settings are written like OOMScoreAdjust"
+		if name != "" && directiveNames.MatchString(strings.ToUpper(name[:1])+name[1:]) {
+			hint = "did you mean " + quote(strings.ToUpper(name[:1])+name[1:]) + "?"
+		}
+		return nil, &flaw{quote(name) + " is not the name of a systemd setting", hint}
+	}
+	one := &directive{owner: p, name: name}
+	return one, nil
+}
+
+func (p *passthrough) freeValue() (v value, pattern string) {
+	return &directive{}, directivePattern
+}
+
+func (p *passthrough) freeDoc() (doc, example string) {
+	return "A setting of systemd.", map[string]string{
+		"Unit": `Documentation = "https://example.org/runbook"`, "Service": `OOMScoreAdjust = -500`,
+		"Socket": `KeepAlive = true`, "Install": `WantedBy = ["shop.target"]`,
+	}[p.section]
+}
+
+func (x *directive) decode(d *decoder, key string, n *node) {
+	x.owner.list = append(x.owner.list, x)
+	if n.kind != arrayNode {
+		x.add(d, key, n)
+		return
+	}
+	for i, item := range n.items {
+		x.add(d, key+"["+itoa(i)+"]", item)
+	}
+	if len(n.items) == 0 {
+		x.literal(d, key, n, "")
+	}
+}
+
+// add takes one value.
+func (x *directive) add(d *decoder, key string, n *node) {
+	switch n.kind {
+	case stringNode:
+		t := &text{form: anyText}
+		t.decode(d, key, n)
+		x.values = append(x.values, t)
+	case boolNode:
+		x.literal(d, key, n, map[string]string{"true": "yes", "false": "no"}[n.text])
+	case integerNode, floatNode:
+		s, err := plainNumber(n)
+		if err != nil {
+			d.at(n, key, err.Error(), "write it as a string")
+			return
+		}
+		x.literal(d, key, n, s)
+	default:
+		d.wrongType(key, n, "a string, a number, a boolean or a list of these")
+	}
+}
+
+// literal takes a value without references.
+func (x *directive) literal(d *decoder, key string, n *node, s string) {
+	t := &text{form: anyText, key: key, src: n, parts: []part{{literal: s}}}
+	d.texts = append(d.texts, t)
+	x.values = append(x.values, t)
+}
+
+func (x *directive) label() string { return "string, number, boolean, or list of these" }
+
+func (x *directive) schema() *jsonschema.Schema {
+	one := &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
+}
+
+func (s *directives) build(d *decoder, socket bool) []landfast.Directive {
+	var built []landfast.Directive
+	for _, p := range []*passthrough{&s.unit, &s.service, &s.socket, &s.install} {
+		for _, x := range p.list {
+			for _, t := range x.values {
+				if p == &s.socket && !socket {
+					d.flaw(t, &flaw{"there is no socket to set this for", "add a [socket] section"})
+				}
+				if t.ok() {
+					built = append(built, landfast.Directive{Section: p.section, Name: x.name, Value: t.value})
+				}
+			}
+		}
+	}
+	return built
+}

@@ -1,0 +1,247 @@
+package manifest
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// value is where the value of a key is decoded into. A value of a new kind
+// implements it once and is then known to the decoder, the schema and the
+// reference page.
+type value interface {
+	// decode takes n, reporting what is wrong with it to d.
+	decode(d *decoder, key string, n *node)
+	// label names the kind of value on the reference page.
+	label() string
+	// schema describes the values that decode takes.
+	schema() *jsonschema.Schema
+}
+
+// key is the description of one key.
+type key struct {
+	name    string
+	value   value
+	doc     string // what it means: sentences, in Markdown
+	def     string // the default as manifest text; "": none, see note
+	note    string // for the reference page: the default where def does not say it
+	example string // a value as manifest text
+	ref     string // the name of a text in ${...}; "": none
+	must    bool
+}
+
+// section is a table with known keys.
+type section interface {
+	// keys describes the keys, each bound to a place in the section.
+	keys() []key
+}
+
+// chooser is a section of which at most one of several keys may be set.
+type chooser interface {
+	// choices gives these keys, and whether one must be set.
+	choices() (keys []string, must bool)
+}
+
+// freeSection is a section that also takes keys of the user's own.
+type freeSection interface {
+	section
+	// free is the value of a key called name, or what is wrong with the name.
+	free(name string) (value, *flaw)
+	// freeValue is the kind of their values, and a pattern of their names.
+	freeValue() (v value, pattern string)
+	// freeDoc says what they mean, with an example of such a line.
+	freeDoc() (doc, example string)
+}
+
+// decoder turns a tree into sections.
+type decoder struct {
+	*problems
+	root  *node
+	texts []*text             // all that were set, to be resolved
+	refs  map[string]*text    // by the name in ${...}
+	off   map[string]string   // the key that switches on what a name refers to
+	index map[string][]string // the sections of each key of the description
+}
+
+// absentee is a value that wants to know that its key is not set.
+type absentee interface {
+	absent(d *decoder, key string)
+}
+
+// section decodes n into s. n is nil for a section that is not in the text: its
+// defaults are set all the same.
+func (d *decoder) section(path string, s section, n *node) {
+	keys := s.keys()
+	given := map[string]*node{}
+	if n != nil {
+		if n.kind != tableNode {
+			d.wrongType(path, n, "a table")
+			return
+		}
+		d.entries(path, s, keys, n, given)
+	}
+	d.choice(path, s, n, given)
+	for _, k := range keys {
+		d.key(path, k, n, given[k.name])
+	}
+}
+
+// entries sorts the entries of n into those of known keys, and decodes the rest.
+func (d *decoder) entries(path string, s section, keys []key, n *node, given map[string]*node) {
+	for _, e := range n.keys {
+		if slices.ContainsFunc(keys, func(k key) bool { return k.name == e.name }) {
+			given[e.name] = e.value
+			continue
+		}
+		free, ok := s.(freeSection)
+		if !ok {
+			d.unknown(path, keys, e)
+			continue
+		}
+		v, flaw := free.free(e.name)
+		if flaw != nil {
+			d.add(e.value.src, e.pos, join(path, e.name), flaw.msg, flaw.hint)
+			continue
+		}
+		v.decode(d, join(path, e.name), e.value)
+	}
+}
+
+// key decodes the value of k, or its default.
+func (d *decoder) key(path string, k key, section, n *node) {
+	name := join(path, k.name)
+	if t, ok := k.value.(*text); ok && k.ref != "" {
+		d.refs[k.ref] = t
+	}
+	switch {
+	case n != nil:
+		k.value.decode(d, name, n)
+	case k.must:
+		d.missing(name, k, section)
+	case k.def != "":
+		k.value.decode(d, name, defaultNode(k.def))
+	default:
+		if a, ok := k.value.(absentee); ok {
+			a.absent(d, name)
+		}
+	}
+}
+
+// missing reports a key that has to be set. There is no place to show but the
+// section, or the beginning.
+func (d *decoder) missing(name string, k key, section *node) {
+	at := section
+	if at == nil {
+		at = d.root
+	}
+	d.at(at, name, "is missing", "write "+k.name+" = "+k.example)
+}
+
+// choice reports when more or fewer than one of the keys of a choice are set.
+func (d *decoder) choice(path string, s section, n *node, given map[string]*node) {
+	c, ok := s.(chooser)
+	if !ok || n == nil {
+		return
+	}
+	names, must := c.choices()
+	var set []string
+	for _, e := range n.keys {
+		if slices.Contains(names, e.name) && given[e.name] != nil {
+			set = append(set, e.name)
+		}
+	}
+	switch {
+	case len(set) == 0 && must:
+		d.at(n, path, "needs one of "+quoteAll(names), "")
+	case len(set) > 1:
+		for _, extra := range set[1:] {
+			d.add(n.src, n.get(extra).pos, join(path, extra), "cannot stand beside "+quote(set[0]), "keep one of "+quoteAll(names))
+		}
+	}
+}
+
+// unknown reports a key that is not in the description.
+func (d *decoder) unknown(path string, keys []key, e *entry) {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	hint := didYouMean(e.name, names)
+	if places := d.index[e.name]; len(places) > 0 && (hint == "" || distance(e.name, nearest(e.name, names)) > 0) {
+		hint = quote(e.name) + " belongs in [" + strings.Join(places, "] or [") + "]"
+		if places[0] == "" {
+			hint = quote(e.name) + " belongs at the top, before any [section]"
+		}
+	}
+	if hint == "" && e.name != "" && e.name[0] >= 'A' && e.name[0] <= 'Z' {
+		hint = "systemd's own settings stand in [systemd.Unit], [systemd.Service], [systemd.Socket] or [systemd.Install]"
+	}
+	if hint == "" {
+		hint = "known here: " + strings.Join(names, ", ")
+	}
+	d.add(e.value.src, e.pos, join(path, e.name), "unknown key", hint)
+}
+
+// wrongType reports a value of a kind that the key does not take.
+func (d *decoder) wrongType(key string, n *node, want string) {
+	d.at(n, key, "must be "+want+", not "+string(n.kind), "")
+}
+
+// defaultNode is the tree of a default.
+func defaultNode(def string) *node {
+	src := &source{name: "default", text: []byte("x = " + def), builtin: true}
+	root, _ := parse(src, &problems{})
+	return root.keys[0].value
+}
+
+// join adds name to the path of its section.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+func quote(s string) string { return `"` + s + `"` }
+
+// quoteAll is a list for people: "a", "b" or "c".
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	last := len(quoted) - 1
+	if last < 1 {
+		return strings.Join(quoted, "")
+	}
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+// table is a section as the value of a key.
+type table struct {
+	section section
+	// always: the defaults count even when the section is not in the text.
+	always bool
+	// set is told that the section is there.
+	set func()
+}
+
+func (t *table) decode(d *decoder, key string, n *node) {
+	if t.set != nil {
+		t.set()
+	}
+	d.section(key, t.section, n)
+}
+
+// absent handles a section that is not in the text.
+func (t *table) absent(d *decoder, key string) {
+	if t.always {
+		d.section(key, t.section, nil)
+	}
+}
+
+func (t *table) label() string { return "table" }
