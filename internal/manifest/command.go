@@ -156,6 +156,9 @@ func (c *command) build(d *decoder, current string) landfast.Command {
 	}
 	cmd.Prefix, cmd.Argv[0] = c.cutPrefix(cmd.Argv[0])
 	program := cmd.Argv[0]
+	if i := slices.Index(cmd.Argv, "$MAINPID"); i >= 0 && c.words[i].given() {
+		d.at(c.words[i].src, c.key, "$MAINPID is passed as it stands", "systemd fills it in only in [systemd.Service]: write ExecReload or ExecStop there")
+	}
 	if f := c.checkProgram(program); f != nil {
 		d.at(d.origin(c.words[0]), c.key, f.msg, f.hint)
 		return landfast.Command{}

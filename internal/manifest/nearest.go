@@ -1,30 +1,34 @@
 package manifest
 
-import (
-	"strings"
-)
+import "strings"
 
-// nearest is the candidate that word was most likely meant to be, or "".
-func nearest(word string, candidates []string) string {
+// closest is the candidate that is word but for a slip of the keyboard, or "".
+func closest(word string, candidates []string) string {
 	best, bestDistance := "", max(len(word)/3, 1)+1
 	for _, c := range candidates {
-		d := distance(plain(word), plain(c))
-		if d < bestDistance {
+		if d := distance(plain(word), plain(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
+	return best
+}
+
+// nearest is the candidate that word was most likely meant to be, or "": the
+// closest, or the only one that has the other as a part.
+func nearest(word string, candidates []string) string {
+	best := closest(word, candidates)
 	if best != "" {
 		return best
 	}
-	// A word that is a part of exactly one candidate, or the other way round.
 	for _, c := range candidates {
 		a, b := plain(word), plain(c)
-		if len(a) >= 3 && len(b) >= 3 && (strings.Contains(b, a) || strings.Contains(a, b)) {
-			if best != "" {
-				return ""
-			}
-			best = c
+		if min(len(a), len(b)) < 3 || !strings.Contains(b, a) && !strings.Contains(a, b) {
+			continue
 		}
+		if best != "" {
+			return ""
+		}
+		best = c
 	}
 	return best
 }

@@ -80,9 +80,6 @@ func (d *dir) ref() string { return string(d.kind) + "_dir" }
 // keys are those of the table form.
 func (d *dir) keys() []key {
 	base, _ := dirDefaults(d.kind)
-	if d.kind == "" {
-		base = ""
-	}
 	keys := []key{
 		{
 			name: "name", value: d.name.as(relPath), def: `"${service_name}"`, example: `"shop/web"`,
@@ -93,14 +90,14 @@ func (d *dir) keys() []key {
 			doc: "Its mode.",
 		},
 		{
-			name: "base", value: d.base.as(absPath), def: quote(base), note: "systemd's, see above", example: `"/data"`,
+			name: "base", value: d.base.as(absPath), def: quote(base), example: `"/data"`,
 			doc: "The directory it lies in.",
 		},
 	}
-	if d.kind == landfast.RuntimeDir || d.kind == "" {
+	if d.kind == landfast.RuntimeDir {
 		keys = append(keys, key{
 			name: "preserve", value: d.preserve.as(words("no", "restart", "yes")), def: `"no"`, example: `"restart"`,
-			doc: "`runtime` only: whether it outlasts a restart, or even a stop.",
+			doc: "Only of `runtime`: whether it outlasts a restart, or even a stop.",
 		})
 	}
 	return keys

@@ -33,12 +33,11 @@ const directivePattern = `^[A-Z][A-Za-z0-9]*$`
 var directiveNames = regexp.MustCompile(directivePattern)
 
 func (s *directives) keys() []key {
-	const doc = "`NAME = value` lines as in systemd.directives(7). Lists become several lines; an empty list or text takes back what stood there before."
 	return []key{
-		{name: "Unit", value: &table{section: s.unit.of("Unit")}, doc: "[Unit] of the service. " + doc},
-		{name: "Service", value: &table{section: s.service.of("Service")}, doc: "[Service]. " + doc},
-		{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where the manifest has a [socket]. " + doc},
-		{name: "Install", value: &table{section: s.install.of("Install")}, doc: "[Install] of the service. " + doc},
+		{name: "Unit", value: &table{section: s.unit.of("Unit")}, doc: "[Unit] of the service."},
+		{name: "Service", value: &table{section: s.service.of("Service")}, doc: "[Service]."},
+		{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where the manifest has a [socket]."},
+		{name: "Install", value: &table{section: s.install.of("Install")}, doc: "[Install] of the service."},
 	}
 }
 
@@ -67,10 +66,17 @@ func (p *passthrough) freeValue() (v value, pattern string) {
 }
 
 func (p *passthrough) freeDoc() (doc, example string) {
-	return "A setting of systemd.", map[string]string{
-		"Unit": `Documentation = "https://example.org/runbook"`, "Service": `OOMScoreAdjust = -500`,
-		"Socket": `KeepAlive = true`, "Install": `WantedBy = ["shop.target"]`,
-	}[p.section]
+	switch p.section {
+	case "Unit":
+		example = `Documentation = "https://example.org/runbook"`
+	case "Service":
+		example = `OOMScoreAdjust = -500`
+	case "Socket":
+		example = `KeepAlive = true`
+	default:
+		example = `WantedBy = ["shop.target"]`
+	}
+	return "A setting of systemd. A list becomes several lines; an empty list or string takes back what stood there before.", example
 }
 
 func (x *directive) decode(d *decoder, key string, n *node) {

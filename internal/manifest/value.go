@@ -97,7 +97,12 @@ func (d *decoder) entries(path string, s section, keys []key, n *node, given map
 		}
 		free, ok := s.(freeSection)
 		if !ok {
-			d.unknown(path, keys, e)
+			// What stands there is decoded as the key that was meant: its own
+			// mistakes show in the same run, and the key does not count as missing.
+			meant := d.unknown(path, keys, e)
+			if meant != "" && n.get(meant) == nil && given[meant] == nil {
+				given[meant] = e.value
+			}
 			continue
 		}
 		v, flaw := free.free(e.name)
@@ -162,14 +167,16 @@ func (d *decoder) choice(path string, s section, n *node, given map[string]*node
 	}
 }
 
-// unknown reports a key that is not in the description.
-func (d *decoder) unknown(path string, keys []key, e *entry) {
+// unknown reports a key that is not in the description. It gives the key that
+// was meant, when that is plain.
+func (d *decoder) unknown(path string, keys []key, e *entry) (meant string) {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = k.name
 	}
-	hint := didYouMean(e.name, names)
-	if places := d.index[e.name]; len(places) > 0 && (hint == "" || distance(e.name, nearest(e.name, names)) > 0) {
+	hint, meant := didYouMean(e.name, names), closest(e.name, names)
+	if places := d.index[e.name]; len(places) > 0 {
+		meant = ""
 		hint = quote(e.name) + " belongs in [" + strings.Join(places, "] or [") + "]"
 		if places[0] == "" {
 			hint = quote(e.name) + " belongs at the top, before any [section]"
@@ -182,6 +189,7 @@ func (d *decoder) unknown(path string, keys []key, e *entry) {
 		hint = "known here: " + strings.Join(names, ", ")
 	}
 	d.add(e.value.src, e.pos, join(path, e.name), "unknown key", hint)
+	return meant
 }
 
 // wrongType reports a value of a kind that the key does not take.

@@ -1,0 +1,50 @@
+// Command gen writes the reference pages that are made from the code, so that
+// they cannot differ from it. Run it from the top of the repository:
+//
+//	go run ./internal/gen
+//
+// Each package tests that its page is what gen would write.
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/landfast/landfast/internal/manifest"
+)
+
+// page is one generated file.
+type page struct {
+	path string
+	text func() ([]byte, error)
+}
+
+func pages() []page {
+	return []page{
+		{"docs/reference/manifest.md", func() ([]byte, error) { return manifest.Reference(), nil }},
+	}
+}
+
+func main() {
+	for _, p := range pages() {
+		if err := write(p); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func write(p page) error {
+	text, err := p.text()
+	if err != nil {
+		return fmt.Errorf("make %s: %w", p.path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.path), 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", p.path, err)
+	}
+	if err := os.WriteFile(p.path, text, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", p.path, err)
+	}
+	return nil
+}
