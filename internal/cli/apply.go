@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/plan"
+)
+
+// rootFlag adds --root to a verb that can work on a directory tree.
+func rootFlag(cmd *cobra.Command, root *string) {
+	cmd.Flags().StringVar(root, "root", "/", "work on the system below this `directory` instead of the running one")
+}
+
+// absRoot makes --root absolute.
+func absRoot(root string) (string, error) { return filepath.Abs(root) }
+
+// difference is the plan of an app and what the machine lacks of it.
+func (m *machine) difference(ctx context.Context, app *landfast.App) (*plan.Plan, plan.Observed, plan.Changes, error) {
+	facts, err := m.Facts(ctx)
+	if err != nil {
+		return nil, plan.Observed{}, plan.Changes{}, err
+	}
+	p, err := plan.Build(app, facts)
+	if err != nil {
+		return nil, plan.Observed{}, plan.Changes{}, err
+	}
+	seen, err := m.Observe(ctx, p)
+	if err != nil {
+		return nil, plan.Observed{}, plan.Changes{}, err
+	}
+	changes, err := plan.Diff(p, seen)
+	return p, seen, changes, err
+}
+
+// planResult is the JSON of plan, apply and uninstall.
+type planResult struct {
+	App     string        `json:"app"`
+	Changed bool          `json:"changed"`
+	Changes *plan.Changes `json:"changes"`
+	Notes   []string      `json:"notes,omitempty"`
+}
+
+// plan is `landfast plan`.
+func (c *command) plan() *cobra.Command {
+	var root string
+	cmd := &cobra.Command{
+		Use:   "plan [APP]",
+		Short: "Print what apply would change on this host",
+		Long: `Plan prints the exact difference between the manifest and this host: files as
+unified diffs, users, directories with owner and mode, and what happens to units.
+It changes nothing, and exits 3 when there is a difference.
+
+` + appArg,
+		Example: "  sudo landfast plan\n  landfast plan --root build/image web",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.onMachine(cmd.Context(), root, args, func(m *machine, l located) error {
+				p, _, changes, err := m.difference(cmd.Context(), l.app)
+				if err != nil {
+					return err
+				}
+				c.printChanges(p, &changes)
+				if changes.Empty() {
+					return nil
+				}
+				return silent{&landfast.Error{Kind: landfast.Pending, Msg: "there are changes to apply"}}
+			})
+		},
+	}
+	rootFlag(cmd, &root)
+	return cmd
+}
+
+func (c *command) printChanges(p *plan.Plan, changes *plan.Changes) {
+	if c.json {
+		c.printJSON(planResult{App: p.App, Changed: !changes.Empty(), Changes: changes, Notes: p.Notes})
+		return
+	}
+	for _, n := range p.Notes {
+		c.printf("note: %s\n", n)
+	}
+	if changes.Empty() {
+		c.printf("%s: nothing to change\n", p.App)
+		return
+	}
+	c.printf("%s", changes.Text())
+}
+
+// onMachine finds the app, opens the machine and runs f.
+func (c *command) onMachine(ctx context.Context, root string, args []string, f func(*machine, located) error) error {
+	root, err := absRoot(root)
+	if err != nil {
+		return err
+	}
+	l, err := locate(root, args)
+	if err != nil {
+		return c.manifestError(err)
+	}
+	m, err := openMachine(ctx, root)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return f(m, l)
+}
+
+// apply is `landfast apply`.
+func (c *command) apply() *cobra.Command {
+	var root string
+	cmd := &cobra.Command{
+		Use:   "apply [APP]",
+		Short: "Make this host what the manifest says, and print what changed",
+		Long: `Apply does just what plan prints: users, directories, files, one daemon-reload and
+the units that need it. A second apply changes nothing. Only files that carry our
+mark are changed or removed; a foreign file in the way is an error that names it.
+
+` + appArg,
+		Example: "  sudo landfast apply\n  sudo landfast apply --root build/image landfast.toml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
+				unlock, err := m.Lock(ctx, l.app.Name, "apply")
+				if err != nil {
+					return err
+				}
+				defer unlock()
+				p, _, changes, err := m.difference(ctx, l.app)
+				if err != nil {
+					return err
+				}
+				if err := m.Apply(ctx, changes); err != nil {
+					return err
+				}
+				c.printChanges(p, &changes)
+				return nil
+			})
+		},
+	}
+	rootFlag(cmd, &root)
+	return cmd
+}
+
+// uninstall is `landfast uninstall`.
+func (c *command) uninstall() *cobra.Command {
+	var root string
+	var purge, dry bool
+	cmd := &cobra.Command{
+		Use:   "uninstall APP",
+		Short: "Remove from this host what apply made for an app",
+		Long: `Uninstall stops and removes the units and files of an app, and the directories
+that are empty then. Releases, data, history and accounts stay unless --purge is
+given. Files that Landfast did not make are left alone.
+
+` + appArg,
+		Example: "  sudo landfast uninstall web --plan\n  sudo landfast uninstall web --purge",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
+				unlock, err := m.Lock(ctx, l.app.Name, "uninstall")
+				if err != nil {
+					return err
+				}
+				defer unlock()
+				p, seen, _, err := m.difference(ctx, l.app)
+				if err != nil && landfast.KindOf(err) != landfast.Conflict {
+					return err
+				}
+				changes := plan.Uninstall(p, seen, purge)
+				if !dry {
+					if err := m.Apply(ctx, changes); err != nil {
+						return err
+					}
+				}
+				c.printChanges(p, &changes)
+				return nil
+			})
+		},
+	}
+	rootFlag(cmd, &root)
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove releases, data, history and accounts too; this cannot be undone")
+	cmd.Flags().BoolVar(&dry, "plan", false, "print what would be removed, and remove nothing")
+	return cmd
+}

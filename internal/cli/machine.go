@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"time"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/deploy"
+	"github.com/landfast/landfast/internal/host"
+	"github.com/landfast/landfast/internal/logs"
+	"github.com/landfast/landfast/internal/manifest"
+	"github.com/landfast/landfast/internal/release"
+	"github.com/landfast/landfast/internal/release/tree"
+	"github.com/landfast/landfast/internal/source"
+	"github.com/landfast/landfast/internal/systemd"
+)
+
+// machine is the host that a verb works on.
+type machine struct {
+	*host.Host
+	units systemd.Manager
+	root  string
+}
+
+// openMachine opens the running machine, or the directory tree at root.
+func openMachine(ctx context.Context, root string) (*machine, error) {
+	units, err := connect(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	h, err := host.Open(root, units)
+	if err != nil {
+		return nil, errors.Join(err, units.Close())
+	}
+	return &machine{Host: h, units: units, root: root}, nil
+}
+
+func connect(ctx context.Context, root string) (systemd.Manager, error) {
+	if root != "/" {
+		return systemd.Offline(root), nil
+	}
+	return systemd.Connect(ctx)
+}
+
+func (m *machine) Close() {
+	_ = m.units.Close() // nothing was left unsaid on the bus
+	_ = m.Host.Close()
+}
+
+// engine is the deployment engine of the machine, telling watch what happens.
+func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
+	return &deploy.Engine{
+		Host:  m.Host,
+		Units: m.units,
+		Open:  open,
+		Releases: func(app *landfast.App) (deploy.Releases, error) {
+			return m.store(app)
+		},
+		Parse: func(text string) (*landfast.App, error) {
+			return manifest.Parse(localManifest, []byte(text))
+		},
+		Dialer: &net.Dialer{},
+		Log: func(ctx context.Context, unit, invocation string) []string {
+			return logs.Tail(ctx, unit, invocation, 12)
+		},
+		State: m.State,
+		Now:   time.Now,
+		Watch: watch,
+	}
+}
+
+// open gets a source for an app, within the limits of its manifest.
+func open(ctx context.Context, app *landfast.App, src landfast.Source, work string) (*source.Artifact, error) {
+	return source.Open(ctx, src, source.Options{
+		Work:   work,
+		Limits: tree.Limits{Bytes: app.Releases.MaxBytes, Files: app.Releases.MaxFiles},
+	})
+}
+
+// store opens the releases of an app. Before its accounts exist they belong to
+// whoever makes them; there are none to be made then but in a tree.
+func (m *machine) store(app *landfast.App) (*release.Store, error) {
+	uid, gid, err := m.Owner(app.DeployUser, app.Group)
+	if err != nil {
+		return nil, err
+	}
+	return release.New(release.Options{
+		App: app.Name, UID: uid, GID: gid,
+		Deploy: filepath.Join(m.root, app.Paths.Deploy),
+		State:  filepath.Join(m.root, "/var/lib/landfast", app.Name),
+	}), nil
+}
+
+// history reads the last deployments of an app; an app that never had one has none.
+func (m *machine) history(app string, n int) ([]landfast.Deployment, error) {
+	state, err := m.OpenState(app)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer state.Close()
+	return deploy.History(state, n)
+}
+
+// actor is who asks: the person behind sudo, if that is how it came.
+func actor() string {
+	if u := os.Getenv("SUDO_USER"); u != "" {
+		return u
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}

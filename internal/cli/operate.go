@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/deploy"
+	"github.com/landfast/landfast/internal/logs"
+)
+
+// logs is `landfast logs`.
+func (c *command) logs() *cobra.Command {
+	q := logs.Query{Lines: 50}
+	cmd := &cobra.Command{
+		Use:     "logs [APP]",
+		Short:   "Show what an app wrote to the journal",
+		Long:    "Logs prints the last lines of all units of an app, and goes on with -f. With --json\neach line is a JSON object as journalctl(1) gives it.\n\n" + appArg,
+		Example: "  landfast logs web -f\n  landfast logs web -n 500 --since '10 min ago'",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := locate("/", args)
+			if err != nil {
+				return c.manifestError(err)
+			}
+			for _, s := range l.app.Services {
+				q.Units = append(q.Units, s.Unit)
+			}
+			q.Units = append(q.Units, deploy.HookUnits(l.app.Name)...)
+			if c.json {
+				q.Output = "json"
+			}
+			return logs.Stream(cmd.Context(), c.std.Out, q)
+		},
+	}
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on until interrupted")
+	cmd.Flags().IntVarP(&q.Lines, "lines", "n", 50, "how many `lines`")
+	cmd.Flags().StringVar(&q.Since, "since", "", "from this `time` on, as journalctl(1) reads it")
+	return cmd
+}
+
+// power is `landfast start`, `stop` and `restart`.
+func (c *command) power(verb string) *cobra.Command {
+	short := map[string]string{
+		"start":   "Start an app",
+		"stop":    "Stop an app and close its sockets",
+		"restart": "Restart an app; its sockets stay open",
+	}[verb]
+	return &cobra.Command{
+		Use:     verb + " [APP]",
+		Short:   short,
+		Long:    short + ". The release stays the same. It waits until systemd is done.\n\n" + appArg,
+		Example: "  sudo landfast " + verb + " web",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+				unlock, err := m.Lock(ctx, l.app.Name, verb)
+				if err != nil {
+					return err
+				}
+				defer unlock()
+				if err := c.doPower(ctx, m, l.app, verb); err != nil {
+					return err
+				}
+				if c.json {
+					c.printJSON(map[string]any{"app": l.app.Name, "verb": verb, "ok": true})
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, verb string) error {
+	if err := needsRelease(m, app, verb); err != nil {
+		return err
+	}
+	var sockets, services []string
+	for _, s := range app.Services {
+		services = append(services, s.Unit)
+		if s.Socket != nil {
+			sockets = append(sockets, s.Socket.Unit)
+		}
+	}
+	do := m.units.Start
+	order := slices.Concat(sockets, services)
+	switch verb {
+	case "stop":
+		do = m.units.Stop
+		slices.Reverse(services)
+		// A socket that stayed open would start the service again.
+		order = slices.Concat(sockets, services)
+	case "restart":
+		do = m.units.Restart
+		order = services
+	}
+	for _, u := range order {
+		if verb != "stop" {
+			if err := m.units.ResetFailed(ctx, u); err != nil {
+				return err
+			}
+		}
+		if err := do(ctx, u); err != nil {
+			return err
+		}
+		if !c.json {
+			st, err := m.units.Status(ctx, u)
+			if err != nil {
+				return err
+			}
+			c.printf("%s is %s (%s)\n", u, st.Active, st.Sub)
+		}
+	}
+	return nil
+}
+
+// needsRelease refuses to start what has nothing to run.
+func needsRelease(m *machine, app *landfast.App, verb string) error {
+	if verb == "stop" {
+		return nil
+	}
+	store, err := m.store(app)
+	if err != nil {
+		return err
+	}
+	current, err := store.Current()
+	if err == nil && current == "" {
+		return &landfast.Error{
+			Kind: landfast.NotFound, Msg: fmt.Sprintf("%s has no release on this host", app.Name),
+			Hint: fmt.Sprintf("`landfast deploy %s` makes one live", app.Name),
+		}
+	}
+	return err
+}
+
+// deployments is `landfast deployments`.
+func (c *command) deployments() *cobra.Command {
+	n := 20
+	cmd := &cobra.Command{
+		Use:     "deployments [APP]",
+		Short:   "List what was deployed, by whom and how it ended",
+		Long:    "Deployments lists the deployments and rollbacks of an app on this host, newest first.\n\n" + appArg,
+		Example: "  sudo landfast deployments web -n 5",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+				all, err := m.history(l.app.Name, n)
+				if err != nil {
+					return err
+				}
+				c.printDeployments(l.app.Name, all)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().IntVarP(&n, "lines", "n", n, "how `many`; 0 means all")
+	return cmd
+}
+
+// show is `landfast show`.
+func (c *command) show() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [APP] DEPLOYMENT",
+		Short: "Show one deployment: its steps, times and why it failed",
+		Long: `Show prints one deployment with every step and the time it took and, when it
+failed, what was seen and what was undone. DEPLOYMENT may be "last".
+
+` + appArg,
+		Example: "  sudo landfast show web 20261121T013000Z-deploy\n  sudo landfast show last",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, id := args[:len(args)-1], args[len(args)-1]
+			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+				d, err := m.deployment(l.app.Name, id)
+				if err != nil {
+					return err
+				}
+				c.printDeployment(&d)
+				return nil
+			})
+		},
+	}
+}
+
+// deployment reads one deployment of an app.
+func (m *machine) deployment(app, id string) (landfast.Deployment, error) {
+	if id == "last" {
+		all, err := m.history(app, 1)
+		if err != nil || len(all) > 0 {
+			return append(all, landfast.Deployment{})[0], err
+		}
+		return landfast.Deployment{}, &landfast.Error{Kind: landfast.NotFound, Msg: app + " was never deployed on this host"}
+	}
+	if err := landfast.CheckReleaseID(id); err != nil {
+		return landfast.Deployment{}, &landfast.Error{
+			Kind: landfast.Invalid, Msg: fmt.Sprintf("%q is not the id of a deployment", id), Hint: "`landfast deployments` lists them",
+		}
+	}
+	state, err := m.OpenState(app)
+	if err != nil {
+		return landfast.Deployment{}, err
+	}
+	defer state.Close()
+	return deploy.Show(state, id)
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/deploy"
+)
+
+// progress shows a deployment as it happens: one line a step, rewritten in place
+// on a terminal, plain lines elsewhere, JSON lines with --json.
+type progress struct {
+	c    *command
+	live bool // the last line is still open
+	tty  bool
+}
+
+func (c *command) progress() *progress {
+	f, ok := c.std.Out.(*os.File)
+	return &progress{c: c, tty: !c.json && ok && term.IsTerminal(int(f.Fd()))}
+}
+
+// event shows one event.
+func (p *progress) event(e deploy.Event) {
+	switch {
+	case p.c.json:
+		_ = p.c.line(e) // a reader that has gone is no reason to stop
+	case e.Note != "":
+		p.print("    ", "", e.Note)
+	case e.Step.Name != "":
+		p.step(e.Step)
+	}
+}
+
+// end closes an open line.
+func (p *progress) end() {
+	if p.live {
+		fmt.Fprintln(p.c.std.Out)
+		p.live = false
+	}
+}
+
+func (p *progress) step(s landfast.StepRecord) {
+	switch s.Status {
+	case landfast.StepDoing:
+		p.open("…", s.Name, s.Summary)
+	case landfast.StepUndoing:
+		p.open("…", "undo "+s.Name, s.Summary)
+	case landfast.StepDone:
+		p.print("✓", s.Name, s.Summary+" ("+short(s.Took)+")")
+	case landfast.StepUndone:
+		p.print("↩", "undo "+s.Name, short(s.Took))
+	case landfast.StepFailed:
+		p.print("✗", s.Name, s.Error)
+	case landfast.StepStuck:
+		p.print("✗", "undo "+s.Name, s.Error)
+	}
+}
+
+// open shows what is being done, where a line can be taken back.
+func (p *progress) open(mark, name, text string) {
+	if !p.tty {
+		return
+	}
+	fmt.Fprintf(p.c.std.Out, "\r\x1b[K%s %-16s %s", mark, name, text)
+	p.live = true
+}
+
+func (p *progress) print(mark, name, text string) {
+	if p.live {
+		fmt.Fprint(p.c.std.Out, "\r\x1b[K")
+		p.live = false
+	}
+	if name == "" {
+		fmt.Fprintf(p.c.std.Out, "%s%s\n", mark, text)
+		return
+	}
+	fmt.Fprintf(p.c.std.Out, "%s %-16s %s\n", mark, name, text)
+}
+
+// line prints one JSON value on a line of its own.
+func (c *command) line(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.std.Out, string(b)+"\n")
+	return err
+}
+
+// short is a duration for people.
+func short(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}
+
+// took is how long a deployment took.
+func took(d landfast.Deployment) string { return short(d.Ended.Sub(d.Started)) }

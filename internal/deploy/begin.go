@@ -1,0 +1,147 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/plan"
+)
+
+// intent is what a deployment is asked to do.
+type intent struct {
+	verb   landfast.Verb
+	app    *landfast.App   // of the release to make live
+	to     string          // rollback only
+	source landfast.Source // deploy only
+	actor  string
+	force  bool
+}
+
+// begin looks at everything that can be looked at without changing anything, and
+// writes the first line of the journal. What is wrong up to here is no deployment.
+func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
+	p, c, err := e.compare(ctx, in.app)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := e.Host.Snapshot(c)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := e.Releases(in.app)
+	if err != nil {
+		return nil, err
+	}
+	current, err := releases.Current()
+	if err != nil {
+		return nil, err
+	}
+	state, err := e.State(in.app.Name)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := journals(state)
+	if err != nil {
+		state.Close()
+		return nil, err
+	}
+	ids = append([]string{""}, ids...)
+	now := e.Now()
+	b := &beginning{
+		Deployment: landfast.Deployment{
+			ID:  landfast.ReleaseID(now, string(in.verb), ids[len(ids)-1]),
+			App: in.app.Name, Verb: in.verb, From: current, To: in.to,
+			Actor: in.actor, Status: landfast.StatusRunning, Started: now.UTC(),
+		},
+		Manifest: in.app.Manifest,
+		Before:   before{Snapshot: snapshot, Sockets: reopensSocket(c)},
+	}
+	j, err := newJournal(state, b)
+	if err != nil {
+		state.Close()
+		return nil, err
+	}
+	return &run{
+		beginning: b, engine: e, app: in.app, plan: p, releases: releases, state: state, journal: j,
+		source: in.source, force: in.force,
+	}, nil
+}
+
+// compare makes the plan of app and its difference to the machine.
+func (e *Engine) compare(ctx context.Context, app *landfast.App) (*plan.Plan, plan.Changes, error) {
+	facts, err := e.Host.Facts(ctx)
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	p, err := plan.Build(app, facts)
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	seen, err := e.Host.Observe(ctx, p)
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	c, err := plan.Diff(p, seen)
+	return p, c, err
+}
+
+// reopensSocket reports whether c changes a socket unit that is there already.
+func reopensSocket(c plan.Changes) bool {
+	for _, f := range c.Files {
+		if f.Old != nil && strings.HasSuffix(f.Path, ".socket") {
+			return true
+		}
+	}
+	return false
+}
+
+// rollbackIntent finds the release to return to and the manifest it had.
+func (e *Engine) rollbackIntent(t Target) (intent, error) {
+	releases, err := e.Releases(t.App)
+	if err != nil {
+		return intent{}, err
+	}
+	current, err := releases.Current()
+	if err != nil {
+		return intent{}, err
+	}
+	rel, err := pick(releases, t, current)
+	if err != nil {
+		return intent{}, err
+	}
+	if rel.State == landfast.ReleaseBad && !t.Force {
+		return intent{}, knownBad(rel)
+	}
+	app, err := e.Parse(rel.Manifest)
+	if err != nil {
+		return intent{}, fmt.Errorf("read the manifest that %s was deployed with: %w", rel.ID, err)
+	}
+	return intent{verb: landfast.VerbRollback, app: app, to: rel.ID, actor: t.Actor, force: t.Force}, nil
+}
+
+func pick(releases Releases, t Target, current string) (landfast.Release, error) {
+	if t.Release == "" {
+		return releases.Previous(current)
+	}
+	if err := landfast.CheckReleaseID(t.Release); err != nil {
+		return landfast.Release{}, err
+	}
+	if t.Release == current {
+		return landfast.Release{}, &landfast.Error{
+			Kind: landfast.Invalid, Msg: fmt.Sprintf("%s is the current release of %s already", current, t.App.Name),
+			Hint: "`landfast restart` starts it anew",
+		}
+	}
+	return releases.Get(t.Release)
+}
+
+// knownBad refuses a release that was rolled back before.
+func knownBad(rel landfast.Release) error {
+	return &landfast.Error{
+		Kind: landfast.Conflict,
+		Msg:  fmt.Sprintf("this release is known to be bad: it was rolled back as %s (%s)", rel.ID, rel.Reason),
+		Hint: "ship a new one, or use --force",
+	}
+}

@@ -1,0 +1,44 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/health"
+)
+
+// explain gathers what a person needs to see of a failure, before it is undone:
+// afterwards the unit runs the old release again.
+func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure {
+	ctx = context.WithoutCancel(ctx)
+	f := &landfast.Failure{Step: s.name, Error: err.Error()}
+	if c, ok := errors.AsType[*commandError](err); ok {
+		f.Log = c.log
+		return f
+	}
+	if s.name != "restart" && s.name != "health" {
+		return f
+	}
+	if t, ok := errors.AsType[*health.TimeoutError](err); ok && t.Last != nil {
+		f.Health = t.Last.Error()
+	}
+	if st, err := r.engine.Units.Status(ctx, r.app.Main().Unit); err == nil {
+		f.Unit = &st
+		f.Log = r.engine.Log(ctx, st.Name, st.Invocation)
+	}
+	return f
+}
+
+// next says what to do after a failure.
+func (r *run) next(touched bool) string {
+	name := r.Deployment.App
+	switch {
+	case r.Deployment.Failure != nil && r.Deployment.Failure.Error == errInterrupted.Error():
+		return fmt.Sprintf("start it again: `landfast deploy %s`", name)
+	case touched:
+		return fmt.Sprintf("mend the release and deploy it again; `landfast logs %s` and `landfast show %s` tell more", name, r.Deployment.ID)
+	}
+	return "remove the cause and start it again"
+}

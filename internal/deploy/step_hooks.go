@@ -1,0 +1,82 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/plan"
+	"github.com/landfast/landfast/internal/systemd"
+)
+
+// doMigrate runs the migrate hooks of the new release, before it is current.
+func doMigrate(ctx context.Context, r *run) error {
+	release := r.app.Paths.Releases + "/" + r.Deployment.To
+	for _, c := range r.app.Hooks.Migrate {
+		if err := r.runCommand(ctx, "migrate", c, release); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func undoMigrate(ctx context.Context, r *run) error {
+	return r.engine.Host.Forget(ctx, hookUnit(r.app.Name, "migrate"))
+}
+
+// doAnnounce runs the after hooks. The first failure does not keep the others
+// from running.
+func doAnnounce(ctx context.Context, r *run) error {
+	var failed []string
+	for _, c := range r.app.Hooks.After {
+		if err := r.runCommand(ctx, "after", c, r.app.Paths.Current); err != nil {
+			failed = append(failed, err.Error())
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("after hooks: %s", strings.Join(failed, "; "))
+	}
+	return nil
+}
+
+// HookUnits are the transient units that commands of an app's deployments run in.
+func HookUnits(app string) []string {
+	return []string{hookUnit(app, "migrate"), hookUnit(app, "after"), hookUnit(app, "health")}
+}
+
+// hookUnit names the transient unit of a hook. An app has one of each at a time.
+func hookUnit(app, hook string) string { return "landfast-" + app + "-" + hook + ".service" }
+
+// runCommand runs one command as the app's user, in the environment, directories
+// and sandbox of its main unit, with the files of the given release directory.
+func (r *run) runCommand(ctx context.Context, hook string, c landfast.Command, release string) error {
+	facts, err := r.engine.Host.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := plan.Oneshot(r.app.At(release), facts, c.At(r.app.Paths.Current, release))
+	if err != nil {
+		return err
+	}
+	unit := hookUnit(r.app.Name, hook)
+	st, err := r.engine.Host.RunOnce(ctx, unit, text)
+	if err != nil {
+		return fmt.Errorf("run %q: %w", c.Argv, err)
+	}
+	if st.Result != "success" {
+		return &commandError{argv: c.Argv, status: st, log: r.engine.Log(ctx, unit, st.Invocation)}
+	}
+	return nil
+}
+
+// commandError is a hook that did not succeed, with what it wrote.
+type commandError struct {
+	argv   []string
+	status landfast.UnitStatus
+	log    []string
+}
+
+func (e *commandError) Error() string {
+	return fmt.Sprintf("%s: %s", strings.Join(e.argv, " "), systemd.Explain("failed", e.status))
+}

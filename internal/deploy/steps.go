@@ -1,0 +1,114 @@
+package deploy
+
+import (
+	"context"
+
+	"github.com/landfast/landfast"
+)
+
+// stepCommit is the point of no return.
+const stepCommit = "commit"
+
+// steps is a deployment, from top to bottom. Undoing goes the other way, and
+// begins with the step that failed. The table in ARCHITECTURE.md says the same; a
+// test compares them.
+var steps = []step{
+	{
+		name: "prepare", summary: "make users and directories",
+		do: doPrepare, undo: undoPrepare,
+		crash: "some exist; undo removes the directories that are new and empty, accounts stay",
+	},
+	{
+		name: "fetch", summary: "fetch and verify the release", when: isDeploy,
+		do: doFetch, undo: undoFetch,
+		crash: "a partial releases/ID.part, never believed; undo removes it",
+	},
+	{
+		name: "seal", summary: "make the release complete", when: isDeploy,
+		do: doSeal, undo: undoSeal,
+		crash: "complete or not there, by one rename; undo removes it",
+	},
+	{
+		name: "preflight", summary: "check that it can start",
+		do:    doPreflight,
+		crash: "nothing has changed",
+	},
+	{
+		name: "migrate", summary: "run the migrate hooks", when: hasMigrations,
+		do: doMigrate, undo: undoMigrate, live: true, blames: true,
+		crash: "the hook may still run; undo stops it, and cannot take back what it did",
+	},
+	{
+		name: "note-units", summary: "note which units run",
+		do: doNoteUnits, undo: undoNoteUnits,
+		crash: "nothing has changed; undo brings every unit back to how it was noted",
+	},
+	{
+		name: "install", summary: "install the units",
+		do: doInstall, undo: undoInstall, live: true,
+		crash: "each file is old or new; undo puts back the recorded ones",
+	},
+	{
+		name: "activate", summary: "point current at the release",
+		do: doActivate, undo: undoActivate, live: true,
+		crash: "current names the old or the new release, by one rename; undo points it back",
+	},
+	{
+		name: "restart", summary: "stop the old release, start the new one",
+		do: doRestart, live: true, blames: true,
+		crash: "old, new or neither runs; undoing note-units starts the old one",
+	},
+	{
+		name: "health", summary: "wait until it is healthy",
+		do: doHealth, undo: undoHealth, live: true, blames: true,
+		crash: "the new release runs unjudged; it counts as bad luck, not as a bad release",
+	},
+	{
+		name: stepCommit, summary: "commit: the point of no return",
+		do:    doCommit,
+		crash: "one journal line: written, the rest is finished; not written, all is undone",
+	},
+	{
+		name: "record", summary: "remember it as a good release",
+		do:    doRecord,
+		crash: "done again",
+	},
+	{
+		name: "announce", summary: "run the after hooks", when: hasAfter,
+		do:    doAnnounce,
+		crash: "done again: an after hook may run twice",
+	},
+	{
+		name: "prune", summary: "remove old releases",
+		do:    doPrune,
+		crash: "done again",
+	},
+}
+
+func isDeploy(r *run) bool      { return r.Deployment.Verb == landfast.VerbDeploy }
+func hasMigrations(r *run) bool { return isDeploy(r) && len(r.app.Hooks.Migrate) > 0 }
+func hasAfter(r *run) bool      { return len(r.app.Hooks.After) > 0 }
+
+// doCommit writes the one line that decides.
+func doCommit(_ context.Context, r *run) error { return r.become(landfast.StatusCommitted) }
+
+// StepInfo describes one step of the list, for people and for ARCHITECTURE.md.
+type StepInfo struct{ Name, Summary, Undo, Crash string }
+
+// Steps describes the list, in order.
+func Steps() []StepInfo {
+	out := make([]StepInfo, 0, len(steps))
+	behind := false
+	for _, s := range steps {
+		info := StepInfo{Name: s.name, Summary: s.summary, Undo: "nothing to undo", Crash: s.crash}
+		switch {
+		case behind:
+			info.Undo = "behind the commit"
+		case s.undo != nil:
+			info.Undo = "yes"
+		}
+		out = append(out, info)
+		behind = behind || s.name == stepCommit
+	}
+	return out
+}
