@@ -19,18 +19,17 @@ class AppTest(unittest.TestCase):
         self.addCleanup(state.cleanup)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(self.socket.close)
-        self.env = dict(os.environ, STATE_DIR=state.name, DRAIN_SECONDS="0.05")
+        self.env = dict(os.environ, STATE_DIR=state.name, DRAIN_SECONDS="0.05", LISTEN_FDS="1")
 
     def start(self):
         """Starts the app as systemd does: the socket is descriptor 3, and it is told so."""
-
-        def hand_over():
-            os.dup2(self.socket.fileno(), 3)
-            os.environ.update(self.env, LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-            os.execv(sys.executable, [sys.executable, str(HERE / "app.py")])
-
+        fd = self.socket.fileno()
         process = subprocess.Popen(
-            [sys.executable], close_fds=False, preexec_fn=hand_over, stdout=subprocess.PIPE, text=True
+            ["/bin/sh", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{fd}', "sh", sys.executable, str(HERE / "app.py")],
+            env=self.env,
+            pass_fds=(fd,),
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
