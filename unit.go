@@ -12,11 +12,12 @@ type UnitStatus struct {
 	FileState      string    `json:"file_state,omitempty"`
 	Invocation     string    `json:"invocation,omitempty"` // changes with each start
 	MainPID        int       `json:"main_pid,omitempty"`
-	ExitCode       int       `json:"exit_code,omitempty"`   // how the main process ended: CLD_EXITED, CLD_KILLED, ...
-	ExitStatus     int       `json:"exit_status,omitempty"` // its status, or the signal
-	Restarts       int       `json:"restarts,omitempty"`    // automatic ones, since the last start by hand
-	Since          time.Time `json:"since,omitzero"`        // of the last change of Active
-	NeedReload     bool      `json:"need_reload,omitempty"` // the file is newer than what systemd has read
+	ExitCode       int       `json:"exit_code,omitempty"`      // how the main process ended: CLD_EXITED, CLD_KILLED, ...
+	ExitStatus     int       `json:"exit_status,omitempty"`    // its status, or the signal
+	FailedCommand  string    `json:"failed_command,omitempty"` // when it was not the main process: ExecStartPre=/bin/false, status 1
+	Restarts       int       `json:"restarts,omitempty"`       // automatic ones, since the last start by hand
+	Since          time.Time `json:"since,omitzero"`           // of the last change of Active
+	NeedReload     bool      `json:"need_reload,omitempty"`    // the file is newer than what systemd has read
 	MemoryBytes    uint64    `json:"memory_bytes,omitempty"`
 	ControlGroup   string    `json:"control_group,omitempty"`
 	FragmentPath   string    `json:"fragment_path,omitempty"`

@@ -104,7 +104,10 @@ func explainExit(st landfast.UnitStatus) string {
 		return fmt.Sprintf("the process was killed by %s", signalName(st, "a signal"))
 	}
 	if st.ExitCode != cldExited || st.ExitStatus == 0 {
-		return "a command that runs before or after the main process failed (before_start, or another Exec...=)"
+		if st.FailedCommand != "" {
+			return "a command beside the main one failed: " + st.FailedCommand
+		}
+		return "a command that runs before or after the main process failed"
 	}
 	if words, ok := setupFailures()[st.ExitStatus]; ok {
 		return words

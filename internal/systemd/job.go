@@ -3,6 +3,7 @@ package systemd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/landfast/landfast"
@@ -31,9 +32,16 @@ type submit func(ctx context.Context, unit, mode string, result chan<- string) (
 
 // run queues a job, replacing one that contradicts it, and waits for its result.
 func (b *Bus) run(ctx context.Context, verb, unit string, queue submit) error {
+	before, err := b.Status(ctx, unit)
+	if err != nil {
+		return err
+	}
 	// Buffered, so that the connection is not blocked when ctx ended first.
 	results := make(chan string, 1)
 	if _, err := queue(ctx, unit, "replace", results); err != nil {
+		if refused(err) && verb != "stop" {
+			return b.jobError(ctx, verb, before, "failed")
+		}
 		return b.failed(verb+" "+unit, err)
 	}
 	result, err := b.result(ctx, verb, unit, results)
@@ -43,11 +51,31 @@ func (b *Bus) run(ctx context.Context, verb, unit string, queue submit) error {
 	if result == "done" {
 		return nil
 	}
-	st, err := b.Status(ctx, unit)
+	return b.jobError(ctx, verb, before, result)
+}
+
+func (b *Bus) jobError(ctx context.Context, verb string, before landfast.UnitStatus, result string) error {
+	st, err := b.Status(ctx, before.Name)
 	if err != nil {
-		st = landfast.UnitStatus{Name: unit}
+		st = landfast.UnitStatus{Name: before.Name}
 	}
-	return &JobError{Unit: unit, Job: verb, Result: result, Status: st}
+	// The start limit leaves the result of the last run in place. What gives it
+	// away is that there was no run: the invocation is still the former one.
+	if result == "failed" && st.Active == "failed" && before.Active == "failed" && st.Invocation != "" &&
+		st.Invocation == before.Invocation && strings.HasSuffix(before.Name, ".service") {
+		st.Result = "start-limit-hit"
+	}
+	return &JobError{Unit: before.Name, Job: verb, Result: result, Status: st}
+}
+
+// refused reports whether systemd would not even queue a job, because of what
+// the unit is: the load state tells more.
+func refused(err error) bool {
+	switch errorName(err) {
+	case busName + ".NoSuchUnit", busName + ".UnitMasked", busName + ".BadUnitSetting", busName + ".LoadFailed":
+		return true
+	}
+	return false
 }
 
 // result waits for the result of a job. The bus can lose a signal (when it, or

@@ -3,7 +3,9 @@ package systemd
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/landfast/landfast"
@@ -45,6 +47,9 @@ func statusOf(unit string, p map[string]any) landfast.UnitStatus {
 		FragmentPath: text(p, "FragmentPath"),
 		DropIns:      property[[]string](p, "DropInPaths"),
 	}
+	if st.Result != "" && st.Result != "success" {
+		st.FailedCommand = failedCommand(p)
+	}
 	if id := property[[]byte](p, "InvocationID"); len(id) > 0 {
 		st.Invocation = hex.EncodeToString(id)
 	}
@@ -64,6 +69,33 @@ func statusOf(unit string, p map[string]any) landfast.UnitStatus {
 		}
 	}
 	return st
+}
+
+// failedCommand is the command of a service, other than its main one, that
+// failed in the last run: "ExecStartPre=/bin/false, status 1".
+func failedCommand(p map[string]any) string {
+	for _, name := range []string{"ExecCondition", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"} {
+		for _, c := range property[[][]any](p, name) {
+			// a(sasbttttuii): path, arguments, failure ignored, four times, pid, code, status
+			if len(c) != 10 {
+				continue
+			}
+			argv, _ := c[1].([]string)
+			ignored, _ := c[2].(bool)
+			pid, _ := c[7].(uint32)
+			code, _ := c[8].(int32)
+			status, _ := c[9].(int32)
+			if ignored || pid == 0 || code == 0 || status == 0 {
+				continue
+			}
+			how := fmt.Sprintf("status %d", status)
+			if code != cldExited {
+				how = signalName(landfast.UnitStatus{ExitCode: int(code), ExitStatus: int(status)}, "a signal")
+			}
+			return fmt.Sprintf("%s=%s, %s", name, strings.Join(argv, " "), how)
+		}
+	}
+	return ""
 }
 
 // entered names the property that tells when a unit entered an active state.

@@ -224,7 +224,7 @@ func (f *Fake) start(ctx context.Context, job, name string) error {
 	u := f.load(name)
 	if u == nil {
 		f.mu.Unlock()
-		return fmt.Errorf("%s %s: %w", job, name, errNoUnit)
+		return f.jobError(ctx, job, name, "failed")
 	}
 	u.settle()
 	if u.active == "active" {

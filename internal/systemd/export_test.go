@@ -1,0 +1,4 @@
+package systemd
+
+// ParseVersion is parseVersion.
+var ParseVersion = parseVersion
