@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/landfast/landfast"
 	"golang.org/x/sys/unix"
+
+	"github.com/landfast/landfast"
 )
 
 // boot is one run of a machine, from power on to power off.

@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/landfast/landfast"
 	"golang.org/x/sys/unix"
+
+	"github.com/landfast/landfast"
 )
 
 const (

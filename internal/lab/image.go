@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
 	"github.com/landfast/landfast"
 )
 

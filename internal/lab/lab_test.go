@@ -12,9 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfast/landfast/internal/lab"
 	"github.com/landfast/landfast/internal/lab/labtest"
-	"golang.org/x/sys/unix"
 )
 
 // onEach runs a test on a machine of each suite, without landfast in it.
@@ -122,29 +123,35 @@ func TestFilesAndLinks(t *testing.T) {
 }
 
 const listenerUnit = `[Service]
-ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 8080 --directory /srv/www
+Type=notify
+ExecStart=/usr/bin/python3 /srv/listener.py
 [Install]
 WantedBy=multi-user.target
+`
+
+// listener tells systemd when it listens, so that nothing has to be waited for.
+const listener = `import http.server, os, socket
+os.chdir("/srv/www")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), http.server.SimpleHTTPRequestHandler)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
 `
 
 // serve starts a web server in the machine that answers /hello.
 func serve(t *testing.T, m *lab.Machine) {
 	t.Helper()
-	if err := m.WriteFile("/srv/www/hello", []byte("hello from "+m.Suite.Name), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.WriteFile("/etc/systemd/system/listener.service", []byte(listenerUnit), 0o644); err != nil {
-		t.Fatal(err)
+	for path, text := range map[string]string{
+		"/srv/www/hello":                       "hello from " + m.Suite.Name,
+		"/srv/listener.py":                     listener,
+		"/etc/systemd/system/listener.service": listenerUnit,
+	} {
+		if err := m.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	labtest.Run(t, m, "systemctl", "daemon-reload")
 	labtest.Run(t, m, "systemctl", "enable", "--now", "listener.service")
-	untilUp(t, m)
-}
-
-// untilUp waits inside for the server to listen.
-func untilUp(t *testing.T, m *lab.Machine) {
-	t.Helper()
-	labtest.Run(t, m, "curl", "--silent", "--retry", "50", "--retry-delay", "0", "--retry-connrefused", "http://127.0.0.1:8080/hello")
 }
 
 func get(t *testing.T, c *http.Client, url string) string {
@@ -173,7 +180,7 @@ func TestDial(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				for range 10 {
+				for range 5 {
 					r, err := c.Get("http://127.0.0.1:8080/hello")
 					if err != nil {
 						t.Error(err)
@@ -221,7 +228,6 @@ func TestKillAndRestartKeepTheDisk(t *testing.T) {
 		if err := m.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		untilUp(t, m)
 		c := m.HTTP()
 		defer c.CloseIdleConnections()
 		if got := get(t, c, "http://127.0.0.1:8080/hello"); !strings.HasPrefix(got, "hello from") {

@@ -12,8 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/landfast/landfast"
 	"golang.org/x/sys/unix"
+
+	"github.com/landfast/landfast"
 )
 
 // Options say what machine to boot.
@@ -211,7 +212,7 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 // afterwards even if it was never synced: the page cache is the host's. Doing it
 // to a machine that is off does nothing.
 func (m *Machine) Kill() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // must not depend on the test's own time being over
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:forbidigo // a crash has no caller to be cut short by
 	defer cancel()
 	return m.stop(ctx, func(b *boot) error {
 		if err := b.signal(unix.SIGKILL); err != nil {
@@ -253,7 +254,7 @@ func (m *Machine) clear(ctx context.Context) error {
 // Close kills the machine and removes everything of it.
 func (m *Machine) Close() error {
 	err := m.Kill()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:forbidigo // what is called to clean up comes after the caller's context
 	defer cancel()
 	return errors.Join(err, m.space.remove(ctx))
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -34,7 +35,7 @@ func unmountBelow(dir string) error {
 	points := mountPoints(string(table), dir)
 	for _, p := range slices.Backward(points) {
 		err := unix.Unmount(p, 0)
-		if err == unix.EBUSY { //nolint:errorlint // a bare errno, compared on purpose
+		if errors.Is(err, unix.EBUSY) {
 			err = unix.Unmount(p, unix.MNT_DETACH)
 		}
 		if err != nil {
