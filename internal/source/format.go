@@ -53,7 +53,8 @@ func sniff(f *os.File) (format, error) {
 		}
 	}
 	// The first header decides, also for tar files older than the "ustar" magic.
-	if _, err := tar.NewReader(bytes.NewReader(head)).Next(); err == nil || errors.Is(err, io.ErrUnexpectedEOF) && hasTarMagic(head) {
+	// An empty one starts with its end, a block of zeros.
+	if _, err := tar.NewReader(bytes.NewReader(head)).Next(); err == nil || hasTarMagic(head) || isEnd(head) {
 		return formatTar, nil
 	}
 	return "", &landfast.Error{
@@ -65,6 +66,9 @@ func sniff(f *os.File) (format, error) {
 func hasTarMagic(head []byte) bool {
 	return len(head) == 512 && bytes.Equal(head[257:262], []byte("ustar"))
 }
+
+// isEnd reports whether b is one block of the two that end a tar archive.
+func isEnd(b []byte) bool { return len(b) == 512 && len(bytes.Trim(b, "\x00")) == 0 }
 
 // decompress gives the tar stream inside r and a function that frees the
 // decompressor.

@@ -31,12 +31,12 @@ func unpackArchive(ctx context.Context, f *os.File, is format, strip int, w *tre
 	defer free()
 	// A tar stream holds headers and padding beside the files. Bounding the
 	// whole of it bounds archives of headers only and what follows their end.
-	return unpackTar(ctx, &limitedReader{r: stream, left: archiveLimit(limits), limit: limits.Bytes}, strip, w)
+	return unpackTar(ctx, &tarStream{r: stream, left: archiveLimit(limits), limit: limits.Bytes}, strip, w)
 }
 
 // unpackTar gives every entry of a tar stream to w, and reads on to the end of
 // the stream, where the decompressors keep their checksums.
-func unpackTar(ctx context.Context, stream io.Reader, strip int, w *tree.Writer) error {
+func unpackTar(ctx context.Context, stream *tarStream, strip int, w *tree.Writer) error {
 	r := tar.NewReader(stream)
 	for {
 		if ctx.Err() != nil {
@@ -44,6 +44,9 @@ func unpackTar(ctx context.Context, stream io.Reader, strip int, w *tree.Writer)
 		}
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if !isEnd(stream.tail) {
+				return damaged(io.ErrUnexpectedEOF) // archive/tar takes it for an end
+			}
 			_, err := io.Copy(io.Discard, stream)
 			return damaged(err)
 		}
@@ -133,22 +136,25 @@ func damaged(err error) error {
 	return &landfast.Error{Kind: landfast.Invalid, Msg: "the archive is damaged", Err: err}
 }
 
-// limitedReader fails, rather than ends, where a stream is longer than a
-// release within the limits can need.
-type limitedReader struct {
+// tarStream fails, rather than ends, where a stream is longer than a release
+// within the limits can need, and knows the last block that was read.
+type tarStream struct {
 	r     io.Reader
 	left  int64
 	limit int64 // for the error
+	tail  []byte
 }
 
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, tree.TooLarge(l.limit)
+func (s *tarStream) Read(p []byte) (int, error) {
+	if s.left <= 0 {
+		return 0, tree.TooLarge(s.limit)
 	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
+	if int64(len(p)) > s.left {
+		p = p[:s.left]
 	}
-	n, err := l.r.Read(p)
-	l.left -= int64(n)
+	n, err := s.r.Read(p)
+	s.left -= int64(n)
+	s.tail = append(s.tail, p[max(0, n-512):n]...)
+	s.tail = append(s.tail[:0], s.tail[max(0, len(s.tail)-512):]...)
 	return n, err
 }

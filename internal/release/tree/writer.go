@@ -212,10 +212,12 @@ func (w *Writer) dirs(name string, parts []string) error {
 	for i := range parts {
 		dir := strings.Join(parts[:i+1], "/")
 		if n, ok := w.nodes[dir]; ok {
-			switch n.kind {
-			case Dir:
+			switch {
+			case n.kind == Dir:
 				continue
-			case Link:
+			case i == len(parts)-1 && dir == strings.TrimSuffix(name, "/"):
+				return refuse(name, "there is another entry of this name before it")
+			case n.kind == Link:
 				return refuse(name, "it leads through the link %q", dir)
 			}
 			return refuse(name, "%q is a file", dir)
