@@ -47,7 +47,7 @@ func (c *Changes) unitLines() []string {
 	var lines []string
 	reload := c.Reload
 	for _, u := range c.Units {
-		if reload && u.Action != ActionStop && u.Action != ActionDisable {
+		if reload && (u.Action == ActionStart || u.Action == ActionRestart) {
 			lines, reload = append(lines, reloadLine), false
 		}
 		lines = append(lines, fmt.Sprintf("  %s %s: %s\n", u.Action, u.Unit, u.Reason))
@@ -58,7 +58,7 @@ func (c *Changes) unitLines() []string {
 	return lines
 }
 
-const reloadLine = "  reload systemd: unit files change\n"
+const reloadLine = "  reload systemd: unit files or their links change\n"
 
 func (d *DirChange) line() string {
 	switch {

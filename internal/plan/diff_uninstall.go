@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// sharedDirs are directories of all apps together: the last one removes them.
-func sharedDirs() []string {
+// SharedDirs are directories of all apps together: the last one removes them.
+func SharedDirs() []string {
 	return []string{"/etc/landfast/apps", "/etc/landfast", "/var/lib/landfast"}
 }
 
@@ -43,7 +43,7 @@ func Uninstall(p *Plan, o Observed, purge bool) Changes {
 func removeDirs(p *Plan, o Observed, purge bool, gone map[string]bool) []DirChange {
 	var out []DirChange
 	dirs := slices.Clone(p.Dirs)
-	for _, d := range sharedDirs() {
+	for _, d := range SharedDirs() {
 		dirs = append(dirs, Dir{Path: d})
 	}
 	// A child is longer than its parent.

@@ -42,6 +42,8 @@ func diffUnits(c *Changes, p *Plan, o Observed) {
 		d.activity(u, moved)
 	}
 	c.Units = d.actions()
+	// systemd learns of links, too, by reading all unit files again.
+	c.Reload = c.Reload || len(d.out[ActionDisable])+len(d.out[ActionEnable]) > 0
 }
 
 // actions are all of them, in the order they are to be taken.
