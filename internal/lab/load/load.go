@@ -168,12 +168,12 @@ func (r *Run) begin() bool {
 }
 
 // count notes how one request ended.
-func (r *Run) count(began time.Time, version string, err error) {
+func (r *Run) count(began time.Time, o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	r.total.count(began, now, version, err)
-	r.lap.count(began, now, version, err)
+	r.total.count(began, now, o)
+	r.lap.count(began, now, o)
 }
 
 // pause waits for the next request; false: there is to be none.

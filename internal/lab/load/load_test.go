@@ -56,6 +56,9 @@ func TestGoodAnswersAreCountedByVersion(t *testing.T) {
 	if want := map[string]int64{"1": 50, "2": 150}; !maps.Equal(r.Versions, want) {
 		t.Errorf("versions: %s", cmp.Diff(want, r.Versions))
 	}
+	if r.Methods["GET"]+r.Methods["POST"] != 200 || len(r.Methods) != 2 {
+		t.Errorf("methods: %v", r.Methods)
+	}
 	// Four of the eight workers keep one connection each; the others make many.
 	if n := connections.Load(); n < 8 || n > 200-4 {
 		t.Errorf("%d connections for 200 requests", n)

@@ -36,7 +36,8 @@ type Result struct {
 	Failed   int64
 	Failures map[Failure]int64
 	Example  string // the text of the first failure
-	Versions map[string]int64
+	Versions map[string]int64 // good answers by version
+	Methods  map[string]int64 // good answers by method
 	Gap      time.Duration // the longest time without a good answer
 
 	// Latencies of the good answers, with their connection. P50 and P99 are
@@ -103,21 +104,30 @@ type tally struct {
 
 // newTally counts from began on, with the last good answer at good.
 func newTally(began, good time.Time) tally {
-	return tally{began: began, good: good, part: Result{Failures: map[Failure]int64{}, Versions: map[string]int64{}}}
+	return tally{began: began, good: good, part: Result{
+		Failures: map[Failure]int64{}, Versions: map[string]int64{}, Methods: map[string]int64{},
+	}}
 }
 
-func (t *tally) count(began, ended time.Time, version string, err error) {
+// outcome is how one request ended.
+type outcome struct {
+	method, version string
+	err             error
+}
+
+func (t *tally) count(began, ended time.Time, o outcome) {
 	r := &t.part
-	if err != nil {
+	if o.err != nil {
 		if r.Failed == 0 {
-			r.Example = err.Error()
+			r.Example = o.err.Error()
 		}
 		r.Failed++
-		r.Failures[Failure{kind(err), version}]++
+		r.Failures[Failure{kind(o.err), o.version}]++
 		return
 	}
 	r.OK++
-	r.Versions[version]++
+	r.Versions[o.version]++
+	r.Methods[o.method]++
 	r.Gap = max(r.Gap, ended.Sub(t.good))
 	t.good = ended
 	took := ended.Sub(began)
@@ -130,7 +140,7 @@ func (t *tally) result(now time.Time) Result {
 	r := t.part
 	r.Took = now.Sub(t.began)
 	r.Gap = max(r.Gap, now.Sub(t.good))
-	r.Failures, r.Versions = maps.Clone(r.Failures), maps.Clone(r.Versions)
+	r.Failures, r.Versions, r.Methods = maps.Clone(r.Failures), maps.Clone(r.Versions), maps.Clone(r.Methods)
 	r.P50 = min(t.latencies.quantile(0.50), r.Max)
 	r.P99 = min(t.latencies.quantile(0.99), r.Max)
 	return r

@@ -30,7 +30,7 @@ func (w *worker) work() {
 	for w.run.begin() {
 		began := time.Now()
 		version, err := w.ask()
-		w.run.count(began, version, err)
+		w.run.count(began, outcome{w.way.Method, version, err})
 		if err != nil || !w.way.Keep {
 			w.drop()
 		}
