@@ -122,7 +122,7 @@ func (b *builder) unitFile(name string, f *unit.File) {
 // that is itself such a copy gets no second mark.
 func (b *builder) manifest() {
 	text := b.app.Manifest
-	if MarkOf(text) == b.app.Name {
+	if MarkOf(text) != "" {
 		_, text, _ = strings.Cut(text, "\n")
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,11 +18,12 @@ func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
 		return
 	}
 	var known []unit.Line
+	var missing []string
 	for _, l := range lines {
 		now, ok := l.For(b.version)
 		switch {
 		case !ok:
-			b.notef("systemd %d does not know %s=%s (since %d): left out, %s is not ensured", b.version, l.Directive, l.Value, l.Since, l.Reason)
+			missing = append(missing, fmt.Sprintf("%s=%s (%d)", l.Directive, l.Value, l.Since))
 			continue
 		case now.Value != l.Value:
 			b.notef("systemd %d does not know %s=%s (since %d): %s stands in", b.version, l.Directive, l.Value, l.Since, now.Value)
@@ -29,6 +31,9 @@ func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
 		if now, ok = b.relax(now, s); ok {
 			known = append(known, now)
 		}
+	}
+	if len(missing) > 0 {
+		b.notef("systemd %d lacks part of the sandbox, left out with the version that brought it: %s", b.version, strings.Join(missing, ", "))
 	}
 	sec := f.Section("Service")
 	b.holes(f, known)

@@ -18,8 +18,6 @@ import (
 	"github.com/landfast/landfast/internal/plan"
 )
 
-var update = flag.Bool("update", false, "write the goldens anew")
-
 // TestBuildGoldens reads testdata/build_*.txtar: app.json (what differs from
 // the smallest app), a comment that may hold "systemd: N N ..." for the
 // versions to build for, and everything the plan is made of, for each version.
@@ -49,7 +47,7 @@ func TestBuildGoldens(t *testing.T) {
 				}
 			}
 			got = append([]txtar.File{ar.Files[0]}, got...)
-			if *update {
+			if updating() {
 				if err := os.WriteFile(name, txtar.Format(&txtar.Archive{Comment: ar.Comment, Files: got}), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -60,6 +58,12 @@ func TestBuildGoldens(t *testing.T) {
 			}
 		})
 	}
+}
+
+// updating tells whether the tests of this package run with -update.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
 }
 
 func goldens(t *testing.T) []string {

@@ -54,14 +54,18 @@ func programWord(prefix, program string) (string, error) {
 	if err := checkProgram(program); err != nil {
 		return "", err
 	}
-	if !strings.Contains(program, "$") {
-		return quoted(prefix + percent(program)), nil
+	name := ""
+	if strings.Contains(program, "$") {
+		word, err := Argument(program)
+		if err != nil {
+			return "", err
+		}
+		prefix, name = prefix+"@", " "+word
 	}
-	name, err := Argument(program)
-	if err != nil {
-		return "", err
+	if word := percent(program); quoted(word) == word {
+		return prefix + word + name, nil
 	}
-	return quoted(prefix+"@"+percent(program)) + " " + name, nil
+	return quoted(prefix+percent(program)) + name, nil
 }
 
 func checkProgram(p string) error {
