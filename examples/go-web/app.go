@@ -17,6 +17,7 @@ type app struct {
 	greeting string
 	book     *book
 	draining atomic.Bool
+	ill      atomic.Bool
 }
 
 func (a *app) handler() http.Handler {
@@ -62,8 +63,11 @@ func (a *app) sign(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *app) health(w http.ResponseWriter, _ *http.Request) {
-	if _, _, err := a.book.Read(); err != nil {
-		log.Print("unhealthy: ", err)
+	_, _, err := a.book.Read()
+	if was := a.ill.Swap(err != nil); err != nil {
+		if !was {
+			log.Print("unhealthy: ", err) // once, not with each question
+		}
 		a.unavailable(w, err)
 		return
 	}

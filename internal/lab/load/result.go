@@ -35,10 +35,10 @@ type Result struct {
 	OK       int64 // good answers: status 200 to 399
 	Failed   int64
 	Failures map[Failure]int64
-	Example  string // the text of the first failure
+	Example  string           // the text of the first failure
 	Versions map[string]int64 // good answers by version
 	Methods  map[string]int64 // good answers by method
-	Gap      time.Duration // the longest time without a good answer
+	Gap      time.Duration    // the longest time without a good answer
 
 	// Latencies of the good answers, with their connection. P50 and P99 are
 	// rounded up, by 7 % at most.
