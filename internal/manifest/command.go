@@ -159,7 +159,7 @@ func (c *command) build(d *decoder, current string) landfast.Command {
 	if i := slices.Index(cmd.Argv, "$MAINPID"); i >= 0 && c.words[i].given() {
 		d.at(c.words[i].src, c.key, "$MAINPID is passed as it stands", "systemd fills it in only in [systemd.Service]: write ExecReload or ExecStop there")
 	}
-	if f := c.checkProgram(program); f != nil {
+	if f := c.checkProgram(program, c.words[0].value); f != nil {
 		d.at(d.origin(c.words[0]), c.key, f.msg, f.hint)
 		return landfast.Command{}
 	}
@@ -184,22 +184,23 @@ func (c *command) cutPrefix(program string) (prefix, rest string) {
 	}
 }
 
-// checkProgram says what is wrong with the program of a command.
-func (c *command) checkProgram(program string) *flaw {
+// checkProgram says what is wrong with the program of a command, which stands
+// in the manifest as written.
+func (c *command) checkProgram(program, written string) *flaw {
 	switch {
 	case program == "":
 		return &flaw{"is an empty command", "the first word is the program"}
 	case strings.ContainsRune("-+!@:|", rune(program[0])):
-		hint := "systemd's prefixes make no sense here"
+		hint := "systemd's prefixes have no meaning here"
 		if len(c.prefixes) > 0 {
 			hint = "the prefixes are -, +, ! and !!, each once; a list of commands is a list of lists: [[\"program\", \"argument\"]]"
 		}
-		return &flaw{quote(program) + " cannot be a program", hint}
+		return &flaw{quote(written) + " cannot be a program", hint}
 	case assignment.MatchString(program):
 		return &flaw{quote(program) + " is not a program", "variables are set in [env]"}
 	case !path.IsAbs(program) && (program == ".." || slices.Contains(strings.Split(program, "/"), "..")):
 		return &flaw{quote(program) + " leads out of the release", "write an absolute path"}
-	case !path.IsAbs(program) && path.Clean(program) == "." || path.Clean(program) == "/":
+	case strings.HasSuffix(program, "/") || path.Clean(program) == ".":
 		return &flaw{quote(program) + " is a directory", ""}
 	}
 	return nil
@@ -207,11 +208,16 @@ func (c *command) checkProgram(program string) *flaw {
 
 func (c *command) label() string { return "command" }
 
+// commandLine describes a command as one string.
+func commandLine() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Pattern: `^ *[^ \x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$`}
+}
+
 func (c *command) schema() *jsonschema.Schema {
 	one := 1
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-		{Type: "string", Pattern: `[^ ]`},
-		{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: &one},
+		commandLine(),
+		{Type: "array", Items: anyText.schema(), MinItems: &one},
 	}}
 }
 
@@ -262,7 +268,7 @@ func (c *commands) label() string { return "list of commands" }
 
 func (c *commands) schema() *jsonschema.Schema {
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-		{Type: "string", Pattern: `[^ ]`},
+		commandLine(),
 		{Type: "array", Items: (&command{}).schema()},
 	}}
 }

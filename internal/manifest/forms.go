@@ -145,7 +145,7 @@ func checkUnit(s string) (string, *flaw) {
 		return s, nil
 	}
 	hint := ""
-	if unitNames.MatchString(s + ".service") {
+	if !strings.Contains(s, ".") && unitNames.MatchString(s+".service") {
 		hint = "did you mean " + quote(s+".service") + "?"
 	}
 	return "", &flaw{quote(s) + " is not the name of a unit with its suffix", hint}

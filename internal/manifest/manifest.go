@@ -29,15 +29,15 @@ func (m *manifest) keys() []key {
 			doc: "The app. Its unit, account, group and directories are named after it; where one of them is renamed, what is made of it follows.",
 		},
 		{
-			name: "description", value: m.description.as(anyText), def: `"${name}"`, ref: "description", example: `"The shop"`,
+			name: "description", directive: "Description", value: m.description.as(anyText), def: `"${name}"`, ref: "description", example: `"The shop"`,
 			doc: "What the app is, in one line, as `systemctl status` shows it.",
 		},
 		{
-			name: "user", value: m.user.as(account), def: `"${service_name}"`, ref: "user", example: `"shop"`,
+			name: "user", directive: "User", value: m.user.as(account), def: `"${service_name}"`, ref: "user", example: `"shop"`,
 			doc: "The account that the app runs as. It is made if there is none, without a login, and cannot write the app's code.",
 		},
 		{
-			name: "group", value: m.group.as(account), def: `"${user}"`, ref: "group", example: `"shop"`,
+			name: "group", directive: "Group", value: m.group.as(account), def: `"${user}"`, ref: "group", example: `"shop"`,
 			doc: "The group that the app runs as. It may read the releases.",
 		},
 		{
@@ -136,19 +136,28 @@ func (m *manifest) checkAccounts(d *decoder) {
 	}
 }
 
-// index says in which sections each key of the description stands.
-func index() map[string][]string {
-	places := map[string][]string{}
+// index says in which sections each key of the description stands, by our name
+// and by systemd's.
+func index() map[string]*known {
+	all := map[string]*known{}
+	add := func(name, section string, k key) {
+		if all[name] == nil {
+			all[name] = &known{name: k.name}
+		}
+		all[name].sections = append(all[name].sections, section)
+	}
 	m := &manifest{}
 	for _, k := range m.keys() {
-		t, ok := k.value.(*table)
-		if !ok {
-			places[k.name] = append(places[k.name], "")
-			continue
+		inner, section := []key{k}, ""
+		if t, ok := k.value.(*table); ok {
+			inner, section = t.section.keys(), k.name
 		}
-		for _, inner := range t.section.keys() {
-			places[inner.name] = append(places[inner.name], k.name)
+		for _, one := range inner {
+			add(one.name, section, one)
+			if one.directive != "" {
+				add(one.directive, section, one)
+			}
 		}
 	}
-	return places
+	return all
 }

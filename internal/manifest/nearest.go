@@ -4,7 +4,7 @@ import "strings"
 
 // closest is the candidate that is word but for a slip of the keyboard, or "".
 func closest(word string, candidates []string) string {
-	best, bestDistance := "", max(len(word)/3, 1)+1
+	best, bestDistance := "", max(len(word)/4, 1)+1
 	for _, c := range candidates {
 		if d := distance(plain(word), plain(c)); d < bestDistance {
 			best, bestDistance = c, d

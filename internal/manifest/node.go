@@ -17,7 +17,7 @@ const (
 	stringNode  nodeKind = "a string"
 	integerNode nodeKind = "an integer"
 	floatNode   nodeKind = "a number with a fraction"
-	boolNode    nodeKind = "true or false"
+	boolNode    nodeKind = "a boolean"
 	timeNode    nodeKind = "a date or time"
 )
 
@@ -30,6 +30,7 @@ type node struct {
 	text  string   // strings: the value; other scalars: as written
 	items []*node  // arrays
 	keys  []*entry // tables, in the order of the text
+	path  string   // tables: the key it stands under
 	made  madeBy   // tables: how it came to be, which says what may still be added
 }
 
@@ -78,10 +79,13 @@ func (n *node) offset(i int) int {
 			pos++
 		}
 	}
-	for done := 0; done < i && pos < len(n.raw); {
+	for done := 0; pos < len(n.raw); {
 		from, to := 1, 1
 		if quote == `"` && n.raw[pos] == '\\' {
 			from, to = escape(n.raw[pos:])
+		}
+		if done >= i && to > 0 {
+			break
 		}
 		done += to
 		pos += from

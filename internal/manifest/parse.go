@@ -68,10 +68,10 @@ func keyParts(e *unstable.Node) []*unstable.Node {
 	return parts
 }
 
-// twice reports a key that is set already.
-func (p *parser) twice(key *unstable.Node, first int) {
+// twice reports a key of the table in that is set already.
+func (p *parser) twice(in *node, key *unstable.Node, first int) {
 	line, _, _ := p.src.place(first)
-	p.add(p.src, int(key.Raw.Offset), string(key.Data), "is set already, on line "+itoa(line), "remove one of the two")
+	p.add(p.src, int(key.Raw.Offset), join(in.path, string(key.Data)), "is set already, on line "+itoa(line), "remove one of the two")
 }
 
 // walk follows the parts of a header but its last, making tables on the way.
@@ -82,7 +82,7 @@ func (p *parser) walk(parts []*unstable.Node) *node {
 		e := at.get(name)
 		switch {
 		case e == nil:
-			next := &node{kind: tableNode, src: p.src, pos: pos, made: byPath}
+			next := p.newTable(join(at.path, name), pos, byPath)
 			at.set(name, pos, next)
 			at = next
 		case e.value.kind == tableNode && e.value.made != byInline:
@@ -90,7 +90,7 @@ func (p *parser) walk(parts []*unstable.Node) *node {
 		case e.value.kind == arrayNode && e.value.made == byHeader:
 			at = e.value.items[len(e.value.items)-1]
 		default:
-			p.twice(part, e.pos)
+			p.twice(at, part, e.pos)
 			return nil
 		}
 	}
@@ -104,11 +104,12 @@ func (p *parser) table(e *unstable.Node) {
 	name, pos := string(last.Data), int(last.Raw.Offset)
 	// Keys below a header that is refused are still checked, in a table of
 	// their own that nobody sees.
-	p.current = &node{kind: tableNode, src: p.src, pos: pos, made: byHeader}
+	p.current = p.newTable(name, pos, byHeader)
 	parent := p.walk(parts[:len(parts)-1])
 	if parent == nil {
 		return
 	}
+	p.current.path = join(parent.path, name)
 	switch old := parent.get(name); {
 	case old == nil:
 		parent.set(name, pos, p.current)
@@ -116,10 +117,10 @@ func (p *parser) table(e *unstable.Node) {
 		old.value.made, old.value.pos = byHeader, pos
 		p.current = old.value
 	case old.value.kind == tableNode && old.value.made == byHeader:
-		p.twice(last, old.pos)
+		p.twice(parent, last, old.pos)
 		p.current = old.value
 	default:
-		p.twice(last, old.pos)
+		p.twice(parent, last, old.pos)
 	}
 }
 
@@ -128,11 +129,12 @@ func (p *parser) arrayTable(e *unstable.Node) {
 	parts := keyParts(e)
 	last := parts[len(parts)-1]
 	name, pos := string(last.Data), int(last.Raw.Offset)
-	p.current = &node{kind: tableNode, src: p.src, pos: pos, made: byHeader}
+	p.current = p.newTable(name, pos, byHeader)
 	parent := p.walk(parts[:len(parts)-1])
 	if parent == nil {
 		return
 	}
+	p.current.path = join(parent.path, name)
 	old := parent.get(name)
 	if old == nil {
 		list := &node{kind: arrayNode, src: p.src, pos: pos, made: byHeader}
@@ -140,7 +142,7 @@ func (p *parser) arrayTable(e *unstable.Node) {
 		old = parent.get(name)
 	}
 	if old.value.kind != arrayNode || old.value.made != byHeader {
-		p.twice(last, old.pos)
+		p.twice(parent, last, old.pos)
 		return
 	}
 	old.value.items = append(old.value.items, p.current)
@@ -150,31 +152,41 @@ func (p *parser) arrayTable(e *unstable.Node) {
 func (p *parser) keyValue(at *node, e *unstable.Node) int {
 	parts := keyParts(e)
 	last := parts[len(parts)-1]
-	value, end := p.value(e.Value(), int(last.Raw.Offset+last.Raw.Length))
+	name := at.path
+	for _, part := range parts {
+		name = join(name, string(part.Data))
+	}
+	value, end := p.value(e.Value(), name, int(last.Raw.Offset+last.Raw.Length))
 	for _, part := range parts[:len(parts)-1] {
 		name, pos := string(part.Data), int(part.Raw.Offset)
 		old := at.get(name)
 		if old == nil {
-			at.set(name, pos, &node{kind: tableNode, src: p.src, pos: pos, made: byDotted})
+			at.set(name, pos, p.newTable(join(at.path, name), pos, byDotted))
 			old = at.get(name)
 		}
 		if old.value.kind != tableNode || old.value.made != byDotted {
-			p.twice(part, old.pos)
+			p.twice(at, part, old.pos)
 			return end
 		}
 		at = old.value
 	}
 	if old := at.get(string(last.Data)); old != nil {
-		p.twice(last, old.pos)
+		p.twice(at, last, old.pos)
 		return end
 	}
 	at.set(string(last.Data), int(last.Raw.Offset), value)
 	return end
 }
 
-// value converts one value, which starts behind the offset from. It gives the
-// offset behind the value, since the library does not say where a list begins.
-func (p *parser) value(v *unstable.Node, from int) (*node, int) {
+// newTable is an empty table that stands under path.
+func (p *parser) newTable(path string, pos int, made madeBy) *node {
+	return &node{kind: tableNode, src: p.src, pos: pos, path: path, made: made}
+}
+
+// value converts the value of the key path, which starts behind the offset
+// from. It gives the offset behind the value, since the library does not say
+// where a list begins.
+func (p *parser) value(v *unstable.Node, path string, from int) (*node, int) {
 	n := &node{src: p.src, text: string(v.Data)}
 	switch v.Kind {
 	case unstable.Array:
@@ -182,12 +194,12 @@ func (p *parser) value(v *unstable.Node, from int) (*node, int) {
 		end := n.pos + 1
 		for it := v.Children(); it.Next(); {
 			var item *node
-			item, end = p.value(it.Node(), end)
+			item, end = p.value(it.Node(), path+"["+itoa(len(n.items))+"]", end)
 			n.items = append(n.items, item)
 		}
 		return n, p.skip(end) + 1
 	case unstable.InlineTable:
-		n.kind, n.pos, n.made = tableNode, int(v.Raw.Offset), byInline
+		n.kind, n.pos, n.path, n.made = tableNode, int(v.Raw.Offset), path, byInline
 		end := n.pos + 1
 		for it := v.Children(); it.Next(); {
 			end = p.keyValue(n, it.Node())

@@ -117,6 +117,9 @@ func writeSection(b *strings.Builder, s section) {
 		if k.must {
 			doc = "**Required.** " + doc
 		}
+		if k.directive != "" {
+			doc += " (systemd: `" + k.directive + "=`)"
+		}
 		row(&rows, "`"+k.name+"`", k.value.label(), k.defaultText(), doc, k.name+" = "+k.example)
 	}
 	if f, ok := s.(freeSection); ok {

@@ -16,7 +16,7 @@ type boolean struct {
 
 func (b *boolean) decode(d *decoder, key string, n *node) {
 	if n.kind != boolNode {
-		d.wrongType(key, n, string(boolNode))
+		d.wrongType(key, n, "true or false")
 		return
 	}
 	b.src, b.on = n, n.text == "true"
@@ -77,6 +77,10 @@ func (t *texts) as(f *form) value {
 
 func (t *texts) decode(d *decoder, key string, n *node) {
 	t.src = n
+	if n.kind != arrayNode && n.kind != stringNode && (n.kind != integerNode || !t.form.number) {
+		d.wrongType(key, n, t.form.name()+" or a "+t.label())
+		return
+	}
 	if n.kind != arrayNode {
 		one := &text{form: t.form}
 		one.decode(d, key, n)

@@ -37,7 +37,7 @@ func sectionSchema(sec section) *jsonschema.Schema {
 		}
 		s.Properties[k.name] = one
 		s.PropertyOrder = append(s.PropertyOrder, k.name)
-		if k.must {
+		if t, ok := k.value.(*table); k.must || ok && t.always && len(one.Required) > 0 {
 			s.Required = append(s.Required, k.name)
 		}
 	}

@@ -42,7 +42,7 @@ func (p *paths) keys() []key {
 			doc: "Data that all releases share.",
 		},
 		{
-			name: "working", value: p.working.as(absPath), def: `"${current_dir}"`, ref: "working_dir", example: `"${shared_dir}"`,
+			name: "working", directive: "WorkingDirectory", value: p.working.as(absPath), def: `"${current_dir}"`, ref: "working_dir", example: `"${shared_dir}"`,
 			doc: "The working directory of the app.",
 		},
 	}

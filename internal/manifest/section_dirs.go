@@ -30,23 +30,23 @@ func (d *dir) of(kind landfast.DirKind) value {
 func (s *dirs) keys() []key {
 	return []key{
 		{
-			name: "runtime", value: s.runtime.of(landfast.RuntimeDir), example: `{ mode = "0755", preserve = "restart" }`,
+			name: "runtime", directive: "RuntimeDirectory", value: s.runtime.of(landfast.RuntimeDir), example: `{ mode = "0755", preserve = "restart" }`,
 			doc: "For sockets and other files that last as long as the service: `/run/NAME`, `RUNTIME_DIR`, `${runtime_dir}`.",
 		},
 		{
-			name: "configuration", value: s.configuration.of(landfast.ConfigurationDir), example: `true`,
+			name: "configuration", directive: "ConfigurationDirectory", value: s.configuration.of(landfast.ConfigurationDir), example: `true`,
 			doc: "For configuration that the host provides: `/etc/NAME`, `CONFIGURATION_DIR`, `${configuration_dir}`.",
 		},
 		{
-			name: "logs", value: s.logs.of(landfast.LogsDir), example: `true`,
+			name: "logs", directive: "LogsDirectory", value: s.logs.of(landfast.LogsDir), example: `true`,
 			doc: "For log files, where the journal will not do: `/var/log/NAME`, `LOGS_DIR`, `${logs_dir}`.",
 		},
 		{
-			name: "state", value: s.state.of(landfast.StateDir), example: `"shop"`,
+			name: "state", directive: "StateDirectory", value: s.state.of(landfast.StateDir), example: `"shop"`,
 			doc: "For data that must last: `/var/lib/NAME`, `STATE_DIR`, `${state_dir}`.",
 		},
 		{
-			name: "cache", value: s.cache.of(landfast.CacheDir), example: `true`,
+			name: "cache", directive: "CacheDirectory", value: s.cache.of(landfast.CacheDir), example: `true`,
 			doc: "For data that can be made again: `/var/cache/NAME`, `CACHE_DIR`, `${cache_dir}`.",
 		},
 		{
@@ -96,7 +96,7 @@ func (d *dir) keys() []key {
 	}
 	if d.kind == landfast.RuntimeDir {
 		keys = append(keys, key{
-			name: "preserve", value: d.preserve.as(words("no", "restart", "yes")), def: `"no"`, example: `"restart"`,
+			name: "preserve", directive: "RuntimeDirectoryPreserve", value: d.preserve.as(words("no", "restart", "yes")), def: `"no"`, example: `"restart"`,
 			doc: "Only of `runtime`: whether it outlasts a restart, or even a stop.",
 		})
 	}

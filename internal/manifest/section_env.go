@@ -32,7 +32,7 @@ var variableNames = regexp.MustCompile(variablePattern)
 func (e *env) keys() []key {
 	return []key{
 		{
-			name: "files", value: e.files.as(envFile), example: `["-${configuration_dir}/environment"]`,
+			name: "files", directive: "EnvironmentFile", value: e.files.as(envFile), example: `["-${configuration_dir}/environment"]`,
 			doc: "Files of variables that systemd reads at each start. One with a `-` in front may be absent. Later files override earlier ones, and files override the variables set here.",
 		},
 	}
@@ -49,7 +49,7 @@ func (e *env) free(name string) (value, *flaw) {
 func (e *env) freeValue() (v value, pattern string) { return &variable{}, variablePattern }
 
 func (e *env) freeDoc() (doc, example string) {
-	return "A variable, which reaches the app exactly as it stands here. Numbers and booleans are passed as they are written. `${NAME}` refers to it where the name has no lower-case letters. `LANG` is `" + defaultLang + "` unless it is set.", `PORT = 4000`
+	return "A variable, which reaches the app exactly as it stands here. Integers are passed in decimal, other numbers and booleans as they are written. `${NAME}` refers to it where the name has no lower-case letters. `LANG` is `" + defaultLang + "` unless it is set.", `PORT = 4000`
 }
 
 func (v *variable) decode(d *decoder, key string, n *node) {
@@ -80,7 +80,7 @@ func (v *variable) decode(d *decoder, key string, n *node) {
 func (v *variable) label() string { return "string, number or boolean" }
 
 func (v *variable) schema() *jsonschema.Schema {
-	return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}
+	return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, Pattern: cleanPattern}
 }
 
 // vars are the variables in the order of the manifest, LANG first when it is

@@ -30,39 +30,39 @@ func (s *service) processKeys() []key {
 			doc: "The unit, without its suffix. Account, directories and log identifier follow it.",
 		},
 		{
-			name: "command", value: &s.command, must: true, example: `"bin/web --port ${PORT}"`,
+			name: "command", directive: "ExecStart", value: &s.command, must: true, example: `"bin/web --data ${shared_dir}"`,
 			doc: "What to run: a string that is split into words like in a shell (but no shell runs), or a list of words. A program with a `/` that is not absolute lies in the release; a bare word is found on systemd's path. References are filled in after the splitting, so that a value with spaces stays one argument.",
 		},
 		{
-			name: "type", value: s.kind.as(words("exec", "simple", "notify", "forking", "oneshot")), def: `"exec"`, example: `"notify"`,
+			name: "type", directive: "Type", value: s.kind.as(words("exec", "simple", "notify", "forking", "oneshot")), def: `"exec"`, example: `"notify"`,
 			doc: "When systemd takes the service for started: with `exec` once the program runs, with `simple` even before that, with `notify` when it says so itself, with `forking` when its first process leaves, with `oneshot` when it has ended.",
 		},
 		{
-			name: "before_start", value: s.beforeStart.prefixed(), example: `["+/usr/bin/install -d -o ${user} /run/shop", ["-bin/web", "warm"]]`,
+			name: "before_start", directive: "ExecStartPre", value: s.beforeStart.prefixed(), example: `["+/usr/bin/install -d -o ${user} /run/shop", ["-bin/web", "warm"]]`,
 			doc: "Commands that run before each start, in this order. Prefixes as in systemd: `-` ignores a failure, `+` runs with all privileges, `!` as root within the sandbox.",
 		},
 		{
-			name: "stop", value: s.stop.prefixed(), note: "SIGTERM", example: `"bin/web drain"`,
+			name: "stop", directive: "ExecStop", value: s.stop.prefixed(), note: "SIGTERM", example: `"bin/web drain"`,
 			doc: "How to stop the service, where SIGTERM is not enough.",
 		},
 		{
-			name: "reload", value: s.reload.prefixed(), note: "not reloadable", example: `"bin/web reload"`,
+			name: "reload", directive: "ExecReload", value: s.reload.prefixed(), note: "not reloadable", example: `"bin/web reload"`,
 			doc: "How to make the service read its configuration anew.",
 		},
 		{
-			name: "restart", value: s.restart.as(words("always", "on-failure", "on-abnormal", "on-abort", "on-watchdog", "on-success", "no")), def: `"always"`, note: "`\"no\"` for type `oneshot`", example: `"on-failure"`,
+			name: "restart", directive: "Restart", value: s.restart.as(words("always", "on-failure", "on-abnormal", "on-abort", "on-watchdog", "on-success", "no")), def: `"always"`, note: "`\"no\"` for type `oneshot`", example: `"on-failure"`,
 			doc: "When systemd starts the service again after it ended. A server that ends without being asked to is down, whatever its exit code says: hence `always`.",
 		},
 		{
-			name: "restart_delay", value: s.restartDelay.as(span), def: `"1s"`, example: `"5s"`,
+			name: "restart_delay", directive: "RestartSec", value: s.restartDelay.as(span), def: `"1s"`, example: `"5s"`,
 			doc: "How long to wait before that.",
 		},
 		{
-			name: "start_timeout", value: s.startTimeout.as(span), note: "systemd's, 90s", example: `"2min"`,
+			name: "start_timeout", directive: "TimeoutStartSec", value: s.startTimeout.as(span), note: "systemd's, 90s", example: `"2min"`,
 			doc: "How long the service may take to start.",
 		},
 		{
-			name: "stop_timeout", value: s.stopTimeout.as(span), note: "systemd's, 90s", example: `"30s"`,
+			name: "stop_timeout", directive: "TimeoutStopSec", value: s.stopTimeout.as(span), note: "systemd's, 90s", example: `"30s"`,
 			doc: "How long the service may take to stop before it is killed.",
 		},
 	}
@@ -72,31 +72,31 @@ func (s *service) processKeys() []key {
 func (s *service) unitKeys() []key {
 	return []key{
 		{
-			name: "after", value: s.after.as(unitName), example: `["postgresql.service"]`,
+			name: "after", directive: "After", value: s.after.as(unitName), example: `["postgresql.service"]`,
 			doc: "Units that are started before this one, if they are started at all.",
 		},
 		{
-			name: "wants", value: s.wants.as(unitName), example: `["redis.service"]`,
+			name: "wants", directive: "Wants", value: s.wants.as(unitName), example: `["redis.service"]`,
 			doc: "Units that are started together with this one.",
 		},
 		{
-			name: "requires", value: s.requires.as(unitName), example: `["postgresql.service"]`,
+			name: "requires", directive: "Requires", value: s.requires.as(unitName), example: `["postgresql.service"]`,
 			doc: "Units without which this one does not run. Order is separate: name them in `after` too.",
 		},
 		{
-			name: "limit_nofile", value: s.limitNofile.between(0, 1<<30), def: `65535`, example: `4096`,
+			name: "limit_nofile", directive: "LimitNOFILE", value: s.limitNofile.between(0, 1<<30), def: `65535`, example: `4096`,
 			doc: "How many files and connections the app may have open; 0 leaves systemd's limit.",
 		},
 		{
-			name: "limit_core", value: s.limitCore.as(limit), note: "systemd's", example: `"infinity"`,
+			name: "limit_core", directive: "LimitCORE", value: s.limitCore.as(limit), note: "systemd's", example: `"infinity"`,
 			doc: "How large a core dump may be.",
 		},
 		{
-			name: "umask", value: s.umask.as(octal), def: `"0027"`, example: `"0077"`,
+			name: "umask", directive: "UMask", value: s.umask.as(octal), def: `"0027"`, example: `"0077"`,
 			doc: "The permissions that new files of the app do not get.",
 		},
 		{
-			name: "identifier", value: s.identifier.as(anyText), def: `"${service_name}"`, ref: "identifier", example: `"shop"`,
+			name: "identifier", directive: "SyslogIdentifier", value: s.identifier.as(anyText), def: `"${service_name}"`, ref: "identifier", example: `"shop"`,
 			doc: "The name of the app in the log.",
 		},
 	}

@@ -19,23 +19,23 @@ func (s *socket) switchOn() { s.on = true }
 func (s *socket) keys() []key {
 	return []key{
 		{
-			name: "listen", value: s.listen.as(listen), must: true, example: `["8080"]`,
+			name: "listen", directive: "ListenStream", value: s.listen.as(listen), must: true, example: `["8080"]`,
 			doc: "Where to listen: a port on all addresses, an address with a port, or the path of a UNIX socket. Several are handed over in this order.",
 		},
 		{
-			name: "mode", value: s.mode.as(octal), def: `"0660"`, example: `"0666"`,
+			name: "mode", directive: "SocketMode", value: s.mode.as(octal), def: `"0660"`, example: `"0666"`,
 			doc: "The mode of UNIX sockets.",
 		},
 		{
-			name: "user", value: s.user.as(account), def: `"${user}"`, example: `"www-data"`,
+			name: "user", directive: "SocketUser", value: s.user.as(account), def: `"${user}"`, example: `"www-data"`,
 			doc: "The owner of UNIX sockets.",
 		},
 		{
-			name: "group", value: s.group.as(account), def: `"${group}"`, example: `"www-data"`,
+			name: "group", directive: "SocketGroup", value: s.group.as(account), def: `"${group}"`, example: `"www-data"`,
 			doc: "The group of UNIX sockets, such as that of the web server in front.",
 		},
 		{
-			name: "backlog", value: s.backlog.between(1, 1<<20), note: "systemd's", example: `4096`,
+			name: "backlog", directive: "Backlog", value: s.backlog.between(1, 1<<20), note: "systemd's", example: `4096`,
 			doc: "How many connections wait while the service restarts.",
 		},
 	}
@@ -47,10 +47,11 @@ func (s *socket) build(d *decoder, unit, user, group string) *landfast.Socket {
 		d.at(s.listen.src, "socket.listen", "is empty", `write a port, such as "8080"`)
 	}
 	seen := map[string]bool{}
-	files := false
+	files := s.listen.src == nil // nothing is known of them
 	for _, one := range s.listen.list {
 		if !one.ok() {
-			return built
+			files = true
+			continue
 		}
 		if seen[one.value] {
 			d.flaw(one, &flaw{quote(one.value) + " is listed twice", ""})

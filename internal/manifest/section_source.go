@@ -129,6 +129,8 @@ func (a *artifact) build(d *decoder) landfast.Source {
 		}
 	case a.git.src != nil:
 		built = landfast.Source{Kind: landfast.SourceGit, Location: a.git.value, Revision: a.pick(d, revisions)}
+	default:
+		return built
 	}
 	if built.Kind != landfast.SourceArchive {
 		a.refuse(d, "archive", &a.digest)

@@ -124,7 +124,7 @@ func (x *directive) literal(d *decoder, key string, n *node, s string) {
 func (x *directive) label() string { return "string, number, boolean, or list of these" }
 
 func (x *directive) schema() *jsonschema.Schema {
-	one := &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}
+	one := &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, Pattern: cleanPattern}
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
 }
 

@@ -137,10 +137,12 @@ func (d *decoder) parts(key, s string, n *node, offset func(int) int) []part {
 // name is what a message calls the form.
 func (f *form) name() string {
 	switch {
+	case len(f.words) == 1:
+		return quote(f.words[0]) + ", the only one there is"
 	case len(f.words) > 0:
 		return "one of " + quoteAll(f.words)
 	case f.number:
-		return "a " + f.label + " (a string or an integer)"
+		return "a string or an integer"
 	}
 	return "a string"
 }
@@ -158,6 +160,9 @@ func (t *text) label() string {
 
 func (t *text) schema() *jsonschema.Schema { return t.form.schema() }
 
+// cleanPattern is a text without control characters.
+const cleanPattern = `^[^\x00-\x1f\x7f-\x9f]*$`
+
 // schema describes a text of the form. A reference may always stand in it.
 func (f *form) schema() *jsonschema.Schema {
 	if len(f.words) > 0 {
@@ -167,7 +172,7 @@ func (f *form) schema() *jsonschema.Schema {
 		}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Enum: words}, {Type: "string", Pattern: `\$\{`}}}
 	}
-	s := &jsonschema.Schema{Type: "string"}
+	s := &jsonschema.Schema{Type: "string", Pattern: cleanPattern}
 	if f.pattern != "" {
 		s.Pattern = f.pattern + `|\$\{`
 	}

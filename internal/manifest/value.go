@@ -29,7 +29,9 @@ type key struct {
 	note    string // for the reference page: the default where def does not say it
 	example string // a value as manifest text
 	ref     string // the name of a text in ${...}; "": none
-	must    bool
+	// directive is systemd's name of the same thing, for people who know that.
+	directive string
+	must      bool
 }
 
 // section is a table with known keys.
@@ -59,10 +61,10 @@ type freeSection interface {
 type decoder struct {
 	*problems
 	root  *node
-	texts []*text             // all that were set, to be resolved
-	refs  map[string]*text    // by the name in ${...}
-	off   map[string]string   // the key that switches on what a name refers to
-	index map[string][]string // the sections of each key of the description
+	texts []*text           // all that were set, to be resolved
+	refs  map[string]*text  // by the name in ${...}
+	off   map[string]string // the key that switches on what a name refers to
+	index map[string]*known // where each key of the description stands
 }
 
 // absentee is a value that wants to know that its key is not set.
@@ -75,15 +77,18 @@ type absentee interface {
 func (d *decoder) section(path string, s section, n *node) {
 	keys := s.keys()
 	given := map[string]*node{}
-	if n != nil {
-		if n.kind != tableNode {
-			d.wrongType(path, n, "a table")
-			return
-		}
+	wrong := n != nil && n.kind != tableNode
+	switch {
+	case wrong: // what refers to its defaults must still find them
+		d.wrongType(path, n, "a table")
+	case n != nil:
 		d.entries(path, s, keys, n, given)
+		d.choice(path, s, n, given)
 	}
-	d.choice(path, s, n, given)
 	for _, k := range keys {
+		if wrong && k.must {
+			continue
+		}
 		d.key(path, k, n, given[k.name])
 	}
 }
@@ -147,7 +152,7 @@ func (d *decoder) missing(name string, k key, section *node) {
 // choice reports when more or fewer than one of the keys of a choice are set.
 func (d *decoder) choice(path string, s section, n *node, given map[string]*node) {
 	c, ok := s.(chooser)
-	if !ok || n == nil {
+	if !ok {
 		return
 	}
 	names, must := c.choices()
@@ -175,21 +180,37 @@ func (d *decoder) unknown(path string, keys []key, e *entry) (meant string) {
 		names[i] = k.name
 	}
 	hint, meant := didYouMean(e.name, names), closest(e.name, names)
-	if places := d.index[e.name]; len(places) > 0 {
-		meant = ""
-		hint = quote(e.name) + " belongs in [" + strings.Join(places, "] or [") + "]"
-		if places[0] == "" {
-			hint = quote(e.name) + " belongs at the top, before any [section]"
+	switch known := d.index[e.name]; {
+	case known != nil:
+		hint, meant = quote(e.name)+" "+known.place(), ""
+		if known.name != e.name {
+			hint = "here it is called " + quote(known.name) + "; it " + known.place()
 		}
-	}
-	if hint == "" && e.name != "" && e.name[0] >= 'A' && e.name[0] <= 'Z' {
+		if slices.Contains(known.sections, path) {
+			meant = known.name
+		}
+	case hint == "" && e.name != "" && e.name[0] >= 'A' && e.name[0] <= 'Z':
 		hint = "systemd's own settings stand in [systemd.Unit], [systemd.Service], [systemd.Socket] or [systemd.Install]"
-	}
-	if hint == "" {
+	case hint == "":
 		hint = "known here: " + strings.Join(names, ", ")
 	}
 	d.add(e.value.src, e.pos, join(path, e.name), "unknown key", hint)
 	return meant
+}
+
+// known is a key of the description and the sections that have it; "" is the
+// top.
+type known struct {
+	name     string
+	sections []string
+}
+
+// place says where the key stands.
+func (k *known) place() string {
+	if k.sections[0] == "" {
+		return "belongs at the top, before any [section]"
+	}
+	return "belongs in [" + strings.Join(k.sections, "] or [") + "]"
 }
 
 // wrongType reports a value of a kind that the key does not take.
@@ -204,8 +225,14 @@ func defaultNode(def string) *node {
 	return root.keys[0].value
 }
 
+// bareKey are the characters of a key that needs no quotes in TOML.
+const bareKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 // join adds name to the path of its section.
 func join(path, name string) string {
+	if name == "" || strings.Trim(name, bareKey) != "" {
+		name = strconv.Quote(name)
+	}
 	if path == "" {
 		return name
 	}
