@@ -22,10 +22,10 @@ import (
 func (h *Host) Apply(ctx context.Context, c plan.Changes) error {
 	early, late := split(c)
 	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return h.noteStale(ctx, c.Units) },
 		func(ctx context.Context) error { return h.retire(ctx, c) },
 		func(ctx context.Context) error { return h.addUsers(ctx, c) },
 		func(ctx context.Context) error { return h.makeDirs(ctx, c.Dirs) },
-		func(ctx context.Context) error { return h.noteStale(ctx, c.Units) },
 		func(ctx context.Context) error { return h.writeFiles(ctx, c.Files) },
 		func(ctx context.Context) error { return h.remove(ctx, early) },
 		func(ctx context.Context) error { return h.enable(ctx, c) },
@@ -252,8 +252,7 @@ func (h *Host) enable(ctx context.Context, c plan.Changes) error {
 }
 
 // run starts and restarts units. A service that runs without its socket holds
-// the socket back, so it is stopped first; it comes back with its own restart,
-// or, should we die in between, with the first connection.
+// the socket back, so it is stopped first and comes back with its own restart.
 func (h *Host) run(ctx context.Context, units []plan.UnitChange) error {
 	start, restart := of(units, plan.ActionStart), of(units, plan.ActionRestart)
 	restarting := map[string]bool{}

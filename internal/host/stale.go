@@ -11,22 +11,19 @@ import (
 	"github.com/landfast/landfast/internal/plan"
 )
 
-// staleDir holds a file for each unit that is to be restarted because its text
-// changes, with the invocation that is to end. Once the new text is written and
-// read by systemd, nothing else would tell the next apply that the restart is
-// still due, when this one was killed before it. It is on a file system that a
-// reboot empties, as a reboot restarts everything.
+// staleDir holds a file for each unit that is to be restarted, with the
+// invocation that is to end. Once the new text is written and read by systemd,
+// or the unit is stopped to let go of its socket, nothing else would tell the
+// next apply that a restart is due, when this one was killed before it. It is on
+// a file system that a reboot empties, as a reboot restarts everything.
 const staleDir = "/run/landfast/stale"
 
-// noteStale writes down which units are about to run with a former text.
+// noteStale writes down which units are to be restarted.
 func (h *Host) noteStale(ctx context.Context, units []plan.UnitChange) error {
 	for _, unit := range of(units, plan.ActionRestart) {
 		st, err := h.units.Status(ctx, unit)
 		if err != nil {
 			return err
-		}
-		if st.Invocation == "" {
-			continue
 		}
 		name := staleDir + "/" + unit
 		if err := h.parents(name); err != nil {
@@ -39,7 +36,8 @@ func (h *Host) noteStale(ctx context.Context, units []plan.UnitChange) error {
 	return nil
 }
 
-// stale reports whether a unit still runs as the invocation that was to end.
+// stale reports whether the restart of a unit is still due: it has not been
+// started since.
 func (h *Host) stale(unit string, st landfast.UnitStatus) (bool, error) {
 	name := staleDir + "/" + unit
 	data, err := h.root.ReadFile(rel(name))
@@ -49,7 +47,8 @@ func (h *Host) stale(unit string, st landfast.UnitStatus) (bool, error) {
 	if err != nil {
 		return false, failed("read", name, err)
 	}
-	return st.Running() && strings.TrimSpace(string(data)) == st.Invocation, nil
+	// A stopped unit keeps its invocation as long as systemd remembers it.
+	return st.Invocation == strings.TrimSpace(string(data)) || st.Invocation == "" && !st.Running(), nil
 }
 
 // clearStale forgets a unit that has been restarted.

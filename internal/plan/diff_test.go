@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +75,13 @@ func applied(p *plan.Plan) plan.Observed {
 		o.Users[u.Name], o.Made[u.Name] = true, true
 	}
 	for _, d := range p.Dirs {
-		o.Dirs[d.Path] = plan.Node{Mode: fs.ModeDir | d.Mode, Owner: d.Owner, Group: d.Group}
+		n := plan.Node{Mode: fs.ModeDir | d.Mode, Owner: d.Owner, Group: d.Group}
+		for _, inner := range p.Dirs {
+			if path.Dir(inner.Path) == d.Path {
+				n.Names = append(n.Names, path.Base(inner.Path))
+			}
+		}
+		o.Dirs[d.Path] = n
 	}
 	for _, f := range p.Files {
 		o.Files[f.Path] = node(f)
@@ -146,6 +153,10 @@ var diffCases = []struct {
 		o.Units["web.service"] = st
 	}},
 	{"restart still due", func(_ *plan.Plan, o *plan.Observed) { o.Stale["web.service"] = true }},
+	{"restart still due, stopped", func(_ *plan.Plan, o *plan.Observed) {
+		o.Stale["web.service"] = true
+		stopped(*o, "web.service")
+	}},
 	{"disabled by hand", func(_ *plan.Plan, o *plan.Observed) {
 		st := o.Units["web.service"]
 		st.FileState = "disabled"
@@ -193,7 +204,7 @@ var uninstallCases = []struct {
 }{
 	{"live", func(_ *plan.Plan, o *plan.Observed) {
 		d := o.Dirs["/srv/web"]
-		d.Names = []string{"bin", "current", "releases"}
+		d.Names = append(d.Names, "current")
 		o.Dirs["/srv/web"] = d
 		o.Dirs["/etc/landfast/apps"] = dir("other.toml", "web.toml")
 		o.Dirs["/etc/landfast"] = dir("apps")

@@ -94,6 +94,8 @@ func (d *unitDiff) activity(u Unit, moved map[string]bool) {
 	switch {
 	case u.Socket && !st.Running():
 		d.add(ActionStart, u.Name, "it is not listening")
+	case d.observed.Stale[u.Name]:
+		d.add(ActionRestart, u.Name, reason)
 	case !st.Running():
 		// Somebody stopped it, and apply is no reason to start it.
 	case reason != "":
@@ -112,7 +114,7 @@ func (d *unitDiff) outdated(unit string) string {
 	case d.observed.Units[unit].NeedReload:
 		return "its unit file has changed since systemd read it"
 	case d.observed.Stale[unit]:
-		return "it runs since before its unit file changed"
+		return "an apply that did not end was about to restart it"
 	}
 	return ""
 }

@@ -74,7 +74,7 @@ type Observed struct {
 	Files map[string]Node                // files of the plan, and every file with this app's mark
 	Units map[string]landfast.UnitStatus // units of the plan, and those of marked unit files
 	Live  bool                           // the app has a current release
-	Stale map[string]bool                // units that run since before their unit file was changed by an apply that did not end
+	Stale map[string]bool                // units that an apply which did not end was about to restart
 }
 
 // Node is one file or directory as it is.
