@@ -82,7 +82,8 @@ type Engine struct {
 	Now      func() time.Time
 	Watch    func(Event) // told of everything as it happens
 
-	fault func(point string) error // tests only: dies at a named point
+	fault func(point string) error // tests only: fails or dies at a named point
+	twice bool                     // tests only: every do and undo is called twice
 }
 
 // Log gives the last lines that a unit wrote, oldest first, since the start that

@@ -88,26 +88,6 @@ func (r *run) settle(ctx context.Context) error {
 	return nil // it has been taken back: that is what was asked
 }
 
-// finish does the steps behind the commit that are not done.
-func (r *run) finish(ctx context.Context) error {
-	done := map[string]bool{}
-	for _, s := range r.Deployment.Steps {
-		done[s.Name] = s.Status == landfast.StepDone
-	}
-	behind := false
-	for _, s := range steps {
-		if behind && !done[s.name] && (s.when == nil || s.when(r)) {
-			if err := r.do(ctx, s); errors.Is(err, errDied) {
-				return err
-			} else if err != nil {
-				r.note(fmt.Sprintf("%s: %v", s.name, err))
-			}
-		}
-		behind = behind || s.name == stepCommit
-	}
-	return r.end(landfast.StatusSucceeded)
-}
-
 // held is the refusal while a stuck deployment waits for a person.
 func held(d *landfast.Deployment) error {
 	why := ""

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/plan"
 )
@@ -25,6 +27,7 @@ type run struct {
 	source landfast.Source // deploy only
 	force  bool
 	staged landfast.Release // set by fetch, used by seal
+	blamed bool             // the step that failed did so through the release's fault
 }
 
 // step is one line of the list in steps.go.
@@ -49,51 +52,89 @@ func (r *run) forward(ctx context.Context) (landfast.Deployment, error) {
 		if s.when != nil && !s.when(r) {
 			continue
 		}
-		err := r.do(ctx, s)
-		switch {
-		case err == nil:
-		case errors.Is(err, errDied):
+		if err := r.do(ctx, s); errors.Is(err, errDied) {
 			return r.Deployment, err
-		case r.Deployment.Status == landfast.StatusCommitted:
-			// What is left is only finished; one step's failure does not stop the others.
-			r.note(fmt.Sprintf("%s: %v", s.name, err))
-		default:
+		} else if err != nil && r.Deployment.Status != landfast.StatusCommitted {
 			return r.fail(ctx, s, err)
 		}
 		if r.Deployment.Status == landfast.StatusCommitted {
-			ctx = context.WithoutCancel(ctx)
+			return r.Deployment, r.finish(context.WithoutCancel(ctx))
 		}
 	}
-	return r.Deployment, r.end(landfast.StatusSucceeded)
+	return r.Deployment, errors.New("internal error: the list of steps has no commit")
+}
+
+// finish does the steps behind the commit that are not done. What fails there
+// does not keep the others from being done, and is tried again by the next
+// command: the release is live in any case.
+func (r *run) finish(ctx context.Context) error {
+	done := map[string]bool{}
+	for _, s := range r.Deployment.Steps {
+		done[s.Name] = s.Status == landfast.StepDone
+	}
+	var failed error
+	behind := false
+	for _, s := range steps {
+		if behind && !done[s.name] && (s.when == nil || s.when(r)) {
+			if err := r.do(ctx, s); errors.Is(err, errDied) {
+				return err
+			} else if err != nil && failed == nil {
+				failed = fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		behind = behind || s.name == stepCommit
+	}
+	if failed != nil {
+		return &landfast.Error{
+			Msg: r.Deployment.To + " is live, but the deployment is not finished", Err: failed,
+			Hint: fmt.Sprintf("remove the cause, then `landfast resume %s`", r.Deployment.App),
+		}
+	}
+	return r.end(landfast.StatusSucceeded)
 }
 
 // do runs one step, with its journal lines before and behind it.
 func (r *run) do(ctx context.Context, s step) error {
-	if err := context.Cause(ctx); err != nil && s.name != stepCommit {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := r.died("do:" + s.name + ":journal"); err != nil {
+	if err := r.point("do:" + s.name + ":journal"); err != nil {
 		return err
 	}
 	if err := r.record(s, landfast.StepDoing, 0, nil); err != nil {
 		return err
 	}
-	if err := r.died("do:" + s.name + ":before"); err != nil {
+	begin := r.engine.Now()
+	err := r.act(ctx, "do:"+s.name, s.do)
+	took := r.engine.Now().Sub(begin)
+	if errors.Is(err, errDied) {
 		return err
 	}
-	begin := r.engine.Now()
-	err := s.do(ctx, r)
-	took := r.engine.Now().Sub(begin)
-	if died := r.died("do:" + s.name + ":after"); died != nil {
-		return died
-	}
 	if err != nil {
+		// Neither Ctrl-C nor a full disk says anything about the release.
+		r.blamed = s.blames && ctx.Err() == nil && !errors.Is(err, unix.ENOSPC)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return errors.Join(err, r.record(s, landfast.StepFailed, took, err))
 	}
 	return r.record(s, landfast.StepDone, took, nil)
+}
+
+// act calls a step's do or undo, between the points where a test may end it.
+func (r *run) act(ctx context.Context, name string, f func(context.Context, *run) error) error {
+	if err := r.point(name + ":before"); err != nil {
+		return err
+	}
+	if err := f(ctx, r); err != nil {
+		return err
+	}
+	if r.engine.twice {
+		if err := f(ctx, r); err != nil {
+			return fmt.Errorf("again: %w", err)
+		}
+	}
+	return r.point(name + ":after")
 }
 
 // record writes a step's new status to the journal and tells the watcher.
@@ -123,7 +164,7 @@ func (r *run) become(status landfast.DeploymentStatus) error {
 
 // end closes the record and tells the watcher.
 func (r *run) end(status landfast.DeploymentStatus) error {
-	if err := r.died("end"); err != nil {
+	if err := r.point("end"); err != nil {
 		return err
 	}
 	if err := r.become(status); err != nil {
@@ -152,10 +193,10 @@ func (r *run) began(name string) bool {
 // errDied stands for the death of the process, in tests.
 var errDied = errors.New("the process died here")
 
-// died lets a test end the run at a named point, as kill -9 would.
-func (r *run) died(point string) error {
+// point lets a test end or fail the run at a named point.
+func (r *run) point(name string) error {
 	if r.engine.fault == nil {
 		return nil
 	}
-	return r.engine.fault(point)
+	return r.engine.fault(name)
 }

@@ -25,17 +25,13 @@ func undoMigrate(ctx context.Context, r *run) error {
 	return r.engine.Host.Forget(ctx, hookUnit(r.app.Name, "migrate"))
 }
 
-// doAnnounce runs the after hooks. The first failure does not keep the others
-// from running.
+// doAnnounce runs the after hooks. That one fails is said and changes nothing: the
+// release is live.
 func doAnnounce(ctx context.Context, r *run) error {
-	var failed []string
 	for _, c := range r.app.Hooks.After {
 		if err := r.runCommand(ctx, "after", c, r.app.Paths.Current); err != nil {
-			failed = append(failed, err.Error())
+			r.note(fmt.Sprintf("after hook: %v", err))
 		}
-	}
-	if failed != nil {
-		return fmt.Errorf("after hooks: %s", strings.Join(failed, "; "))
 	}
 	return nil
 }

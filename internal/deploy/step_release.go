@@ -20,6 +20,9 @@ const workDir = "work"
 // doFetch gets the source, gives the release its id and unpacks it beside the
 // others, under a name that is not believed.
 func doFetch(ctx context.Context, r *run) error {
+	if err := r.discard(); err != nil {
+		return err
+	}
 	if err := r.state.MkdirAll(workDir, 0o700); err != nil {
 		return fmt.Errorf("make the directory for downloads: %w", err)
 	}

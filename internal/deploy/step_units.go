@@ -47,12 +47,26 @@ func unitNames(p *plan.Plan, c plan.Changes) []string {
 // the same start as then is left alone.
 func undoNoteUnits(ctx context.Context, r *run) error {
 	sockets, services := splitUnits(r.Before.Units)
-	if r.Before.Sockets {
-		if err := r.reopenSockets(ctx, names(services), wasRunning(sockets)); err != nil {
+	for _, was := range services {
+		if was.Running() {
+			continue
+		}
+		if err := r.stopped(ctx, was); err != nil {
 			return err
 		}
 	}
-	for _, was := range slices.Concat(sockets, services) {
+	for _, was := range sockets {
+		if was.Running() {
+			continue
+		}
+		if err := r.stopped(ctx, was); err != nil {
+			return err
+		}
+	}
+	if err := r.openSockets(ctx, wasRunning(sockets), names(services)); err != nil {
+		return err
+	}
+	for _, was := range services {
 		if err := r.bringBack(ctx, was); err != nil {
 			return err
 		}
@@ -60,32 +74,32 @@ func undoNoteUnits(ctx context.Context, r *run) error {
 	return nil
 }
 
+// stopped makes a unit as stopped as it was.
+func (r *run) stopped(ctx context.Context, was landfast.UnitStatus) error {
+	if err := r.engine.Units.Stop(ctx, was.Name); err != nil || was.Active == "failed" {
+		return err
+	}
+	return r.engine.Units.ResetFailed(ctx, was.Name)
+}
+
+// bringBack starts a service that was running, unless it is still in that start.
 func (r *run) bringBack(ctx context.Context, was landfast.UnitStatus) error {
-	units := r.engine.Units
-	now, err := units.Status(ctx, was.Name)
-	if err != nil {
-		return err
-	}
-	switch {
-	case was.Running() && now.Active == "active" && now.Invocation == was.Invocation:
+	if !was.Running() {
 		return nil
-	case !was.Running():
-		if err := units.Stop(ctx, was.Name); err != nil || was.Active == "failed" {
-			return err
-		}
-		return units.ResetFailed(ctx, was.Name)
-	case isSocket(was.Name):
-		return units.Start(ctx, was.Name)
 	}
-	if err := units.ResetFailed(ctx, was.Name); err != nil {
+	now, err := r.engine.Units.Status(ctx, was.Name)
+	if err != nil || now.Active == "active" && now.Invocation == was.Invocation {
 		return err
 	}
-	return units.Restart(ctx, was.Name)
+	if err := r.engine.Units.ResetFailed(ctx, was.Name); err != nil {
+		return err
+	}
+	return r.engine.Units.Restart(ctx, was.Name)
 }
 
 // doRestart is the cutover: each service is stopped and started once. Sockets stay
-// open meanwhile, so clients wait instead of being refused, unless the socket
-// itself has changed.
+// open meanwhile, so clients wait instead of being refused, unless a socket itself
+// has changed or is new.
 func doRestart(ctx context.Context, r *run) error {
 	var sockets, services []string
 	for _, u := range r.plan.Units {
@@ -95,15 +109,8 @@ func doRestart(ctx context.Context, r *run) error {
 			services = append(services, u.Name)
 		}
 	}
-	if r.Before.Sockets {
-		if err := r.reopenSockets(ctx, services, sockets); err != nil {
-			return err
-		}
-	}
-	for _, s := range sockets {
-		if err := r.engine.Units.Start(ctx, s); err != nil {
-			return err
-		}
+	if err := r.openSockets(ctx, sockets, services); err != nil {
+		return err
 	}
 	for _, s := range services {
 		// Earlier starts must not count against this one.
@@ -117,15 +124,32 @@ func doRestart(ctx context.Context, r *run) error {
 	return nil
 }
 
-// reopenSockets closes and opens sockets: systemd refuses to while a service that
-// holds them is up.
-func (r *run) reopenSockets(ctx context.Context, services, sockets []string) error {
-	for _, s := range services {
-		if err := r.engine.Units.Stop(ctx, s); err != nil {
-			return fmt.Errorf("stop %s before its socket is opened anew: %w", s, err)
+// openSockets sees to it that the sockets are open, as their unit files say. systemd
+// refuses to open one while its service is up, so the services are stopped first
+// where that is needed.
+func (r *run) openSockets(ctx context.Context, sockets, services []string) error {
+	var closed []string
+	for _, s := range sockets {
+		st, err := r.engine.Units.Status(ctx, s)
+		if err != nil {
+			return err
+		}
+		if r.Before.Sockets || st.Active != "active" {
+			closed = append(closed, s)
 		}
 	}
-	for _, s := range sockets {
+	if closed == nil {
+		return nil
+	}
+	for _, s := range services {
+		if err := r.engine.Units.Stop(ctx, s); err != nil {
+			return fmt.Errorf("stop %s, whose socket is opened anew: %w", s, err)
+		}
+	}
+	for _, s := range closed {
+		if err := r.engine.Units.ResetFailed(ctx, s); err != nil {
+			return err
+		}
 		if err := r.engine.Units.Restart(ctx, s); err != nil {
 			return err
 		}

@@ -16,12 +16,11 @@ const undoLimit = 10 * time.Minute
 // fail takes back what was begun, after the step s failed with err.
 func (r *run) fail(ctx context.Context, s step, err error) (landfast.Deployment, error) {
 	f := r.explain(ctx, s, err)
-	blamed := s.blames && ctx.Err() == nil
 	r.Deployment.Failure = f
 	// From here on the journal is a courtesy: a deployment found without these lines
 	// is undone all the same.
 	_ = r.journal.append(entry{At: r.engine.Now(), Kind: entryFailure, Failure: f})
-	if blamed {
+	if r.blamed {
 		if err := r.releases.SetState(r.Deployment.To, landfast.ReleaseBad, f.Error); err != nil {
 			r.note(fmt.Sprintf("the release could not be marked as bad: %v", err))
 		}
@@ -59,15 +58,12 @@ func (r *run) rollBack(ctx context.Context, cause error) error {
 
 // undo takes one step back.
 func (r *run) undo(ctx context.Context, s step) error {
-	if err := r.died("undo:" + s.name + ":before"); err != nil {
-		return err
-	}
 	_ = r.record(s, landfast.StepUndoing, 0, nil)
 	begin := r.engine.Now()
-	err := s.undo(ctx, r)
+	err := r.act(ctx, "undo:"+s.name, s.undo)
 	took := r.engine.Now().Sub(begin)
-	if died := r.died("undo:" + s.name + ":after"); died != nil {
-		return died
+	if errors.Is(err, errDied) {
+		return err
 	}
 	if err != nil {
 		_ = r.record(s, landfast.StepStuck, took, err)

@@ -21,23 +21,29 @@ func (s *Store) SetState(id string, state landfast.ReleaseState, reason string) 
 	})
 }
 
-// MarkLive says that a release was committed at that time: it is good. Earlier
+// MarkLive says that a release was committed at that time: it is good. The order
+// in which releases were live is kept even if the clock has stepped back. Earlier
 // releases with the same digest, forced back from bad, are not bad any more.
 func (s *Store) MarkLive(id string, at time.Time) error {
-	var digest string
-	err := s.change(id, func(meta *landfast.Release) {
+	all, err := s.allMeta()
+	if err != nil {
+		return err
+	}
+	digest := ""
+	for _, meta := range all {
+		if meta.ID != id && !meta.Live.IsZero() && !at.After(meta.Live) {
+			at = meta.Live.Add(time.Second)
+		}
+	}
+	err = s.change(id, func(meta *landfast.Release) {
 		meta.State, meta.Reason, meta.Live = landfast.ReleaseGood, "", at.UTC()
 		digest = meta.Digest
 	})
 	if err != nil {
 		return err
 	}
-	all, err := s.allMeta()
-	if err != nil {
-		return err
-	}
 	for _, meta := range all {
-		if meta.State == landfast.ReleaseBad && meta.Digest == digest {
+		if meta.ID != id && meta.State == landfast.ReleaseBad && meta.Digest == digest {
 			if err := s.SetState(meta.ID, landfast.ReleaseNew, ""); err != nil {
 				return err
 			}
