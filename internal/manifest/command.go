@@ -104,22 +104,22 @@ func splitWords(s string) (words []word, unclosed int) {
 	quoted, opened := byte(0), -1
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if quoted == 0 && c == ' ' {
+		if c == ' ' && quoted == 0 {
 			if w != nil {
 				words = append(words, *w)
-				w = nil
 			}
+			w = nil
 			continue
 		}
 		if w == nil {
 			w = &word{}
 		}
 		switch {
-		case c == quoted && quoted != 0:
+		case quoted != 0 && c == quoted:
 			quoted = 0
 		case quoted == 0 && (c == '\'' || c == '"'):
 			quoted, opened, w.quoted = c, i, true
-		case c == '\\' && quoted != '\'' && i+1 < len(s) && (quoted == 0 || strings.IndexByte("\"\\$`", s[i+1]) >= 0):
+		case escapes(s[i:], quoted):
 			i++
 			w.add(i, s[i:i+1])
 			if strings.HasPrefix(s[i:], "${") {
@@ -129,13 +129,22 @@ func splitWords(s string) (words []word, unclosed int) {
 			w.add(i, s[i:i+1])
 		}
 	}
-	if quoted != 0 {
+	switch {
+	case quoted != 0:
 		return nil, opened
-	}
-	if w != nil {
+	case w != nil:
 		words = append(words, *w)
 	}
 	return words, -1
+}
+
+// escapes reports whether s begins with a backslash that takes the meaning of
+// what follows it, within the quotes that are open (0: none).
+func escapes(s string, quoted byte) bool {
+	if len(s) < 2 || s[0] != '\\' || quoted == '\'' {
+		return false
+	}
+	return quoted == 0 || strings.IndexByte("\"\\$`", s[1]) >= 0
 }
 
 // assignment is how a shell sets a variable for one command.

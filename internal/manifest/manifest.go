@@ -111,7 +111,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	current := app.Paths.Current
 	app.Services = []landfast.Service{m.service.build(d, current)}
 	if m.socket.on {
-		app.Services[0].Socket = m.socket.build(d, m.service.name.value, app.User, app.Group)
+		app.Services[0].Socket = m.socket.build(d, m.service.name.value)
 	}
 	app.Health = m.health.build(d, current, m)
 	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current)}

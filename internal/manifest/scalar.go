@@ -39,9 +39,6 @@ func (i *integer) between(low, high int) value {
 	return i
 }
 
-// given reports whether the manifest itself sets i, rather than a default.
-func (i *integer) given() bool { return i.src != nil && !i.src.src.builtin }
-
 func (i *integer) decode(d *decoder, key string, n *node) {
 	if n.kind != integerNode {
 		d.wrongType(key, n, "an integer")

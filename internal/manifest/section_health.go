@@ -182,22 +182,32 @@ func (h *health) origin(m *manifest) (origin, socket string, found bool) {
 	if h.port.ok() {
 		return "http://127.0.0.1:" + h.port.value, "", true
 	}
-	for _, address := range m.socket.listen.values() {
-		switch {
-		case strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@"):
-			return "http://localhost", address, true
-		case goodPort(address, false):
-			return "http://127.0.0.1:" + address, "", true
-		}
-		// Any address that is this host's answers at its loopback address.
-		address = strings.Replace(address, "0.0.0.0:", "127.0.0.1:", 1)
-		address = strings.Replace(address, "[::]:", "[::1]:", 1)
-		return "http://" + address, "", true
+	if listen := m.socket.listen.values(); len(listen) > 0 {
+		origin, socket = listenOrigin(listen[0])
+		return origin, socket, true
 	}
 	if port, ok := m.env.find("PORT"); ok && goodPort(port, false) {
 		return "http://127.0.0.1:" + port, "", true
 	}
 	return "", "", false
+}
+
+// listenOrigin is the same for an address of a socket of this host.
+func listenOrigin(address string) (origin, socket string) {
+	switch {
+	case strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@"):
+		return "http://localhost", address
+	case goodPort(address, false):
+		return "http://127.0.0.1:" + address, ""
+	}
+	// A socket for any address of this host also answers at its loopback address.
+	if port, ok := strings.CutPrefix(address, "0.0.0.0:"); ok {
+		address = "127.0.0.1:" + port
+	}
+	if port, ok := strings.CutPrefix(address, "[::]:"); ok {
+		address = "[::1]:" + port
+	}
+	return "http://" + address, ""
 }
 
 // goodPort reports whether s is a port, or empty where that is allowed.

@@ -41,7 +41,7 @@ func (s *socket) keys() []key {
 	}
 }
 
-func (s *socket) build(d *decoder, unit, user, group string) *landfast.Socket {
+func (s *socket) build(d *decoder, unit string) *landfast.Socket {
 	built := &landfast.Socket{Unit: unit + ".socket", Listen: s.listen.values(), Backlog: s.backlog.n}
 	if s.listen.src != nil && len(s.listen.list) == 0 {
 		d.at(s.listen.src, "socket.listen", "is empty", `write a port, such as "8080"`)

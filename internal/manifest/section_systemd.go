@@ -17,7 +17,6 @@ type directives struct {
 // passthrough is one section of them.
 type passthrough struct {
 	section string
-	src     *node
 	list    []*directive
 }
 
