@@ -170,7 +170,7 @@ func (b *builder) checkPassThrough() {
 			b.failf(key, "the directories belong to the account that the keys user and group name")
 		default:
 			if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
-				b.fail(key, err)
+				b.fail(strings.ReplaceAll(key, "\n", `\n`), err)
 			}
 		}
 	}

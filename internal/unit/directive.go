@@ -1,5 +1,7 @@
 package unit
 
+import "slices"
+
 // Directive is one of systemd's settings, as far as this program writes it
 // itself.
 type Directive struct {
@@ -25,6 +27,10 @@ func Lookup(section, name string) (Directive, bool) {
 func (d Directive) Known(version int) bool { return version == 0 || version >= d.Since }
 
 func directives() []Directive {
+	return slices.Concat(unitDirectives(), serviceDirectives(), directoryDirectives(), sandboxDirectives(), socketDirectives())
+}
+
+func unitDirectives() []Directive {
 	return []Directive{
 		{Section: "Unit", Name: "Description"},
 		{Section: "Unit", Name: "After", List: true},
@@ -35,7 +41,12 @@ func directives() []Directive {
 		{Section: "Unit", Name: "ConditionPathExists", List: true},
 		{Section: "Unit", Name: "StartLimitIntervalSec", Since: 230, Replaces: "Service.StartLimitInterval"},
 		{Section: "Unit", Name: "StartLimitBurst", Since: 229, Replaces: "Service.StartLimitBurst"},
+		{Section: "Install", Name: "WantedBy", List: true},
+	}
+}
 
+func serviceDirectives() []Directive {
+	return []Directive{
 		{Section: "Service", Name: "Type"},
 		{Section: "Service", Name: "User"},
 		{Section: "Service", Name: "Group"},
@@ -57,7 +68,11 @@ func directives() []Directive {
 		{Section: "Service", Name: "UMask"},
 		{Section: "Service", Name: "LimitNOFILE"},
 		{Section: "Service", Name: "LimitCORE"},
+	}
+}
 
+func directoryDirectives() []Directive {
+	return []Directive{
 		{Section: "Service", Name: "RuntimeDirectory", Since: 211, List: true},
 		{Section: "Service", Name: "RuntimeDirectoryMode", Since: 211},
 		{Section: "Service", Name: "RuntimeDirectoryPreserve", Since: 235},
@@ -71,7 +86,11 @@ func directives() []Directive {
 		{Section: "Service", Name: "CacheDirectoryMode", Since: 235},
 		{Section: "Service", Name: "ReadWritePaths", Since: 231, Replaces: "Service.ReadWriteDirectories", List: true},
 		{Section: "Service", Name: "BindPaths", Since: 233, List: true},
+	}
+}
 
+func sandboxDirectives() []Directive {
+	return []Directive{
 		{Section: "Service", Name: "NoNewPrivileges", Since: 187},
 		{Section: "Service", Name: "CapabilityBoundingSet", List: true},
 		{Section: "Service", Name: "AmbientCapabilities", Since: 229, List: true},
@@ -98,7 +117,11 @@ func directives() []Directive {
 		{Section: "Service", Name: "SystemCallArchitectures", Since: 209, List: true},
 		{Section: "Service", Name: "SystemCallFilter", Since: 187, List: true},
 		{Section: "Service", Name: "SystemCallErrorNumber", Since: 209},
+	}
+}
 
+func socketDirectives() []Directive {
+	return []Directive{
 		{Section: "Socket", Name: "ListenStream", List: true},
 		{Section: "Socket", Name: "SocketMode"},
 		{Section: "Socket", Name: "SocketUser", Since: 214},
@@ -106,7 +129,5 @@ func directives() []Directive {
 		{Section: "Socket", Name: "Backlog"},
 		{Section: "Socket", Name: "Service"},
 		{Section: "Socket", Name: "TriggerLimitIntervalSec", Since: 230},
-
-		{Section: "Install", Name: "WantedBy", List: true},
 	}
 }
