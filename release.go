@@ -43,16 +43,20 @@ var releaseID = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-z]{1,40}$`)
 // newest id there is ("" if none), even when two are made within one second or
 // the clock has stepped back.
 func ReleaseID(t time.Time, revision, newest string) string {
+	return timedID(t, revision[:min(7, len(revision))], newest)
+}
+
+// DeploymentID makes the id of a deployment begun at t, which sorts like a release id.
+func DeploymentID(t time.Time, v Verb, newest string) string { return timedID(t, string(v), newest) }
+
+func timedID(t time.Time, suffix, newest string) string {
 	t = t.UTC()
 	if len(newest) >= len(releaseIDLayout) {
 		if last, err := time.Parse(releaseIDLayout, newest[:len(releaseIDLayout)]); err == nil && !t.Truncate(time.Second).After(last) {
 			t = last.Add(time.Second)
 		}
 	}
-	if len(revision) > 7 {
-		revision = revision[:7]
-	}
-	return t.Format(releaseIDLayout) + "-" + revision
+	return t.Format(releaseIDLayout) + "-" + suffix
 }
 
 // CheckReleaseID says why id cannot be a release id, or nil.

@@ -256,7 +256,7 @@ func (c *command) statusText(s *appStatus) {
 		row("drift", "none")
 	}
 	if d := s.Deployment; d != nil {
-		row("deployment", "%s: %s by %s is %s", d.ID, d.Verb, d.Actor, status(*d))
+		row("deployment", "%s: %s by %s %s", d.ID, d.Verb, d.Actor, status(*d))
 	}
 	if s.Held != "" {
 		row("HELD", "%s", s.Held)

@@ -51,7 +51,7 @@ func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
 	now := e.Now()
 	b := &beginning{
 		Deployment: landfast.Deployment{
-			ID:  landfast.ReleaseID(now, string(in.verb), ids[len(ids)-1]),
+			ID:  landfast.DeploymentID(now, in.verb, ids[len(ids)-1]),
 			App: in.app.Name, Verb: in.verb, From: current, To: in.to,
 			Actor: in.actor, Status: landfast.StatusRunning, Started: now.UTC(),
 		},
@@ -64,7 +64,7 @@ func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
 		return nil, err
 	}
 	return &run{
-		beginning: b, engine: e, app: in.app, plan: p, releases: releases, state: state, journal: j,
+		beginning: b, engine: e, app: in.app, plan: p, changes: c, releases: releases, state: state, journal: j,
 		source: in.source, force: in.force,
 	}, nil
 }

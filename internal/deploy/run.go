@@ -20,6 +20,7 @@ type run struct {
 	engine   *Engine
 	app      *landfast.App
 	plan     *plan.Plan
+	changes  plan.Changes // what the machine lacked of the plan when the lock was taken
 	releases Releases
 	state    *os.Root
 	journal  *journal

@@ -8,15 +8,18 @@ import (
 
 // doPrepare makes what a release needs to be put in place: accounts and directories.
 func doPrepare(ctx context.Context, r *run) error {
-	_, c, err := r.engine.compare(ctx, r.app)
-	if err != nil {
-		return err
+	need := plan.Changes{Users: r.changes.Users, Dirs: r.changes.Dirs}
+	if need.Empty() {
+		return nil
 	}
-	if err := r.engine.Host.Apply(ctx, plan.Changes{Users: c.Users, Dirs: c.Dirs}); err != nil {
+	if err := r.engine.Host.Apply(ctx, need); err != nil {
 		return err
 	}
 	// The account that the releases belong to may be new.
-	r.releases, err = r.engine.Releases(r.app)
+	releases, err := r.engine.Releases(r.app)
+	if err == nil {
+		r.releases = releases
+	}
 	return err
 }
 
@@ -29,10 +32,7 @@ func undoPrepare(ctx context.Context, r *run) error {
 // doInstall makes everything else of the plan true, and starts nothing: that is
 // the cutover's.
 func doInstall(ctx context.Context, r *run) error {
-	_, c, err := r.engine.compare(ctx, r.app)
-	if err != nil {
-		return err
-	}
+	c := r.changes
 	c.Units = withoutStarts(c.Units)
 	if c.Empty() {
 		return nil

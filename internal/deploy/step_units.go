@@ -13,12 +13,8 @@ import (
 // doNoteUnits writes down how every unit of the app is, before anything live is
 // touched.
 func doNoteUnits(ctx context.Context, r *run) error {
-	p, c, err := r.engine.compare(ctx, r.app)
-	if err != nil {
-		return err
-	}
 	var units []landfast.UnitStatus
-	for _, name := range unitNames(p, c) {
+	for _, name := range unitNames(r.plan, r.changes) {
 		st, err := r.engine.Units.Status(ctx, name)
 		if err != nil {
 			return err
