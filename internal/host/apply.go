@@ -138,7 +138,13 @@ func (h *Host) parents(name string) error {
 	if err := h.parents(dir); err != nil {
 		return err
 	}
-	return failed("make directory", dir, atomicfile.Mkdir(h.root, rel(dir), atomicfile.Attr{Mode: 0o755, UID: -1, GID: -1}))
+	// It gets its name with its mode: nobody would mend it later, as no plan names it.
+	temp := atomicfile.TempName(rel(dir))
+	err := atomicfile.Mkdir(h.root, temp, atomicfile.Mode(0o755))
+	if err == nil {
+		err = atomicfile.Rename(h.root, temp, rel(dir))
+	}
+	return failed("make directory", dir, err)
 }
 
 func (h *Host) writeFiles(ctx context.Context, files []plan.FileChange) error {
