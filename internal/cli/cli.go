@@ -99,13 +99,25 @@ releases land atomically and come back by themselves when they are bad.
 		group string
 		cmd   *cobra.Command
 	}{
-		{"describe", c.check()}, {"describe", c.render()}, {"describe", c.schema()},
-		{"describe", c.plan()}, {"describe", c.apply()}, {"describe", c.uninstall()},
-		{"deploy", c.deploy()}, {"deploy", c.rollback()}, {"deploy", c.resume()},
-		{"deploy", c.releases()}, {"deploy", c.prune()},
-		{"operate", c.status()}, {"operate", c.logs()},
-		{"operate", c.power("start")}, {"operate", c.power("stop")}, {"operate", c.power("restart")},
-		{"operate", c.deployments()}, {"operate", c.show()}, {"operate", c.doctor()},
+		{"describe", c.check()},
+		{"describe", c.render()},
+		{"describe", c.schema()},
+		{"describe", c.plan()},
+		{"describe", c.apply()},
+		{"describe", c.uninstall()},
+		{"deploy", c.deploy()},
+		{"deploy", c.rollback()},
+		{"deploy", c.resume()},
+		{"deploy", c.releases()},
+		{"deploy", c.prune()},
+		{"operate", c.status()},
+		{"operate", c.logs()},
+		{"operate", c.power("start")},
+		{"operate", c.power("stop")},
+		{"operate", c.power("restart")},
+		{"operate", c.deployments()},
+		{"operate", c.show()},
+		{"operate", c.doctor()},
 	} {
 		v.cmd.GroupID = v.group
 		v.cmd.Args = atMost(v.cmd.Args)

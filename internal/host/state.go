@@ -3,7 +3,6 @@ package host
 import (
 	"os"
 	"path/filepath"
-
 )
 
 // State opens the directory that holds what is remembered of an app:
@@ -20,4 +19,3 @@ func (h *Host) State(app string) (*os.Root, error) {
 func (h *Host) OpenState(app string) (*os.Root, error) {
 	return os.OpenRoot(filepath.Join(h.dir, stateDir, app))
 }
-

@@ -24,3 +24,13 @@ func MarkOf(content string) string {
 	}
 	return app
 }
+
+// Unmarked is content without the mark in its first line, if it carries one: the
+// manifest as it was before it was applied.
+func Unmarked(content string) string {
+	if MarkOf(content) == "" {
+		return content
+	}
+	_, rest, _ := strings.Cut(content, "\n")
+	return rest
+}
