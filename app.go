@@ -8,6 +8,7 @@ import "time"
 type App struct {
 	Name        string // also the main unit, the user and the directories, unless renamed
 	Description string
+	Stack       string // the preset that filled in what the manifest left out; "": none
 	User        string // whom the services run as
 	Group       string
 	DeployUser  string // who owns the releases; the app cannot write them
@@ -24,6 +25,36 @@ type App struct {
 	Sandbox     Sandbox
 	Systemd     []Directive // the [systemd.*] tables, for the main service and its socket
 	Manifest    string      // the text this was read from, kept with each release
+
+	// DynamicUser lets systemd make the account up while a service runs
+	// (systemd.exec(5)); User is its name then, and no account is made for it.
+	DynamicUser bool
+	// Before is a command whose output becomes variables of every service: cloud
+	// instance data, a cookie, an address. Nil: none.
+	Before *EnvironmentCommand
+	// Chroot gives the services a root directory of their own. Nil: the host's.
+	Chroot *Chroot
+	// Grants are the ways in which the deploy user may start and stop the units
+	// without being root: "sudoers", "polkit".
+	Grants []string
+}
+
+// EnvironmentCommand is a oneshot unit that runs before the services and writes
+// NAME=value lines on its standard output, which become their environment.
+type EnvironmentCommand struct {
+	Unit    string // web-environment.service
+	Command Command
+	After   []string
+	File    string // where the lines are kept: /run/web-environment/environment
+}
+
+// Chroot is a root directory for the services, made of binds: programs and
+// libraries are the host's own, so that its updates reach them.
+type Chroot struct {
+	Root         string   // RootDirectory=; the release is at Release below it
+	ReadOnly     []string // host paths bound read-only at the same place: /usr, /lib, ...
+	ReadWrite    []string
+	Inaccessible []string // paths inside that nobody may enter
 }
 
 // Main is the service whose health decides a deployment.
@@ -61,6 +92,44 @@ type Service struct {
 	Umask        string // octal, "0027"
 	Identifier   string // SyslogIdentifier=
 	Socket       *Socket
+	Kind         ServiceKind
+	Env          []Var       // besides those of the app, which they override
+	Systemd      []Directive // for a service that is not the main one: its own pass-through
+	Timer        *Timer      // it is started by a timer, and not at boot; Type is oneshot
+	// Instances makes it a template: Unit is web-worker@.service and each instance
+	// is one name behind the @.
+	Instances []string
+	// RestartFlag is a file; whoever may touch it may restart the service. "": none.
+	RestartFlag string
+	// Machine is what a service of kind nspawn boots.
+	Machine *Machine
+}
+
+// ServiceKind is what a service runs.
+type ServiceKind string
+
+// The kinds of service.
+const (
+	KindProcess ServiceKind = ""       // a command
+	KindNspawn  ServiceKind = "nspawn" // the release is a root file system, run by systemd-nspawn(1)
+)
+
+// Machine is how a root file system is run.
+type Machine struct {
+	PrivateUsers   bool     // --private-users=pick
+	PrivateNetwork bool     // else the host's
+	Boot           bool     // run its init; else Command inside it
+	Binds          []string // --bind=, HOST[:INSIDE]
+	ReadOnlyBinds  []string
+}
+
+// Timer is when a service is started (systemd.timer(5)).
+type Timer struct {
+	Unit        string        // web-backup.timer
+	Calendar    []string      // OnCalendar=
+	Every       time.Duration // OnUnitActiveSec=, and once soon after boot; 0: not set
+	Persistent  bool          // catch up after the machine was off
+	RandomDelay time.Duration
 }
 
 // Command is a program and its arguments, as the process must receive them.
@@ -166,6 +235,7 @@ const (
 	SourceDir     SourceKind = "dir"
 	SourceArchive SourceKind = "archive"
 	SourceGit     SourceKind = "git"
+	SourcePackage SourceKind = "package" // a distribution package, installed by its own tool
 )
 
 // Source names where a release comes from.
@@ -186,7 +256,8 @@ type Retention struct {
 
 // Sandbox names the profile that takes powers away from the app.
 type Sandbox struct {
-	Profile string // none, baseline, strict
+	Profile string   // none, baseline, strict
+	Allow   []string // names of lines of the profile that are left out: "jit", "network-families", ...
 }
 
 // Directive is one of systemd's own settings, passed through.
