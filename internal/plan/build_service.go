@@ -52,8 +52,13 @@ func (b *builder) unitSection(f *unit.File, s *landfast.Service) {
 		sec.Add("Wants", strings.Join(s.Wants, " "))
 	}
 	sec.Add("After", strings.Join(append(after, s.After...), " "))
-	// Without a release there is nothing to run, and the failure should say so.
-	b.add(f, "Unit", "AssertPathExists", b.ok("paths.current")(unit.Path(b.app.Paths.Current)))
+	if s.Socket == nil {
+		// Without a release there is nothing to run, and the failure should say
+		// so. Behind a socket it must not: systemd tries again at once while a
+		// connection waits, a thousand times a second; the missing working
+		// directory fails, too, and waits for RestartSec=.
+		b.add(f, "Unit", "AssertPathExists", b.ok("paths.current")(unit.Path(b.app.Paths.Current)))
+	}
 	// systemd gives up after five starts in ten seconds, and a socket whose
 	// service it gave up on is closed for good. A crash loop has to end when a
 	// good release arrives, without anybody resetting it.

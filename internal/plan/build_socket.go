@@ -28,12 +28,15 @@ func (b *builder) socket(s *landfast.Service) {
 		sec.Add("Backlog", strconv.Itoa(k.Backlog))
 	}
 	sec.Add("Service", s.Unit)
-	// A service that systemd restarts by itself cannot be triggered in a circle,
-	// so the limit that would close the port for good is not needed. One that
-	// systemd does not restart keeps the limit: nothing else would end the
-	// circle of a connection that waits and a service that fails.
-	if s.Restart != "" && s.Restart != "no" {
-		b.add(f, "Socket", "TriggerLimitIntervalSec", "0")
+	// Beyond its limit of 20 triggers in 2 s systemd closes the port until
+	// somebody starts the socket again. A service that it always restarts is
+	// triggered again only when it cannot even be tried, as with a required unit
+	// that fails; that may take its time, but not run away with the machine.
+	// For other services the limit is what ends the circle of a connection that
+	// waits and a process that ends.
+	if s.Restart == "always" {
+		b.add(f, "Socket", "TriggerLimitIntervalSec", "1s")
+		b.add(f, "Socket", "TriggerLimitBurst", "100")
 	}
 	f.Section("Install").Add("WantedBy", "sockets.target")
 	if s == b.app.Main() {

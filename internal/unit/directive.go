@@ -129,5 +129,6 @@ func socketDirectives() []Directive {
 		{Section: "Socket", Name: "Backlog"},
 		{Section: "Socket", Name: "Service"},
 		{Section: "Socket", Name: "TriggerLimitIntervalSec", Since: 230},
+		{Section: "Socket", Name: "TriggerLimitBurst", Since: 230},
 	}
 }
