@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,8 +13,8 @@ import (
 	"time"
 )
 
-// unused is how long a built program nobody asked for is kept.
-const unused = 7 * 24 * time.Hour
+// unused is how long what nobody asked for stays in the cache.
+const unused = 30 * 24 * time.Hour
 
 // Build builds a main package of the module in the current directory, statically
 // linked as it is shipped, and gives the path of the program, for a Bind. Equal
@@ -68,8 +67,8 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-// removeUnused removes from a cache what was last built long ago, half-built
-// programs of killed processes among it.
+// removeUnused removes from a cache what was last used long ago, half-built
+// things of killed processes among it.
 func removeUnused(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -80,7 +79,7 @@ func removeUnused(dir string) error {
 		if err != nil || time.Since(info.ModTime()) < unused {
 			continue // or it is just being removed by somebody else
 		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
 			return fmt.Errorf("clean the cache: %w", err)
 		}
 	}

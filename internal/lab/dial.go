@@ -17,7 +17,7 @@ import (
 
 // Dial connects to an address inside the machine: "tcp" (also "tcp4", "tcp6")
 // with a literal IP address or "localhost", or "unix" with a path or an abstract
-// "@name". It costs two system calls more than a plain dial, so a load test may
+// "@name". It costs a few system calls more than a plain dial, so a load test may
 // use it.
 func (m *Machine) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := m.dial(ctx, network, addr)

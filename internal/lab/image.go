@@ -20,13 +20,20 @@ import (
 // customize is run by mmdebstrap with the new root as $1. The host's name must
 // not leak into the machines; the journal is kept on disk, so that it is there
 // after a restart; an empty machine-id means "not the first boot", and each
-// machine gets its own.
+// machine gets its own. What a freshly installed system does once (ldconfig, the
+// journal's catalog) would be done at every boot, and the timers' work (apt,
+// backups) would run in the middle of somebody's test.
 const customize = `set -e
 rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
 mkdir -p "$1/var/log/journal"
 : >"$1/etc/machine-id"
 rm -rf "$1/var/cache/apt/archives" "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale"
-mkdir -p "$1/var/cache/apt/archives/partial"`
+mkdir -p "$1/var/cache/apt/archives/partial"
+for t in apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim; do
+	ln -sf /dev/null "$1/etc/systemd/system/$t.timer"
+done
+chroot "$1" journalctl --update-catalog
+touch -r "$1/usr" "$1/etc/.updated" "$1/var/.updated"`
 
 // imageDone is the last file written into the directory of an image, beside its
 // root: a directory without it was never finished.
@@ -63,6 +70,10 @@ func Image(ctx context.Context, suite string) (string, error) {
 	if err := os.MkdirAll(images, 0o755); err != nil {
 		return "", fmt.Errorf("make the image cache: %w", err)
 	}
+	// Images of former package lists, which no tree in use asks for any more.
+	if err := removeUnused(images); err != nil {
+		return "", err
+	}
 	lock := flock.New(filepath.Join(images, s.key()+".lock"))
 	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
 		return "", fmt.Errorf("wait for the image of %s: %w", suite, err)
@@ -77,9 +88,15 @@ func Image(ctx context.Context, suite string) (string, error) {
 	return root, nil
 }
 
+// complete tells whether an image is finished, and marks it as used.
 func complete(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, imageDone))
-	return err == nil
+	if _, err := os.Stat(filepath.Join(dir, imageDone)); err != nil {
+		return false
+	}
+	now := time.Now()
+	// Not marking it costs no more than building it again some day.
+	_ = os.Chtimes(dir, now, now)
+	return true
 }
 
 // buildImage builds beside dir and renames. It runs under the image's lock.

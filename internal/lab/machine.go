@@ -80,6 +80,13 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 	if err := Check(); err != nil {
 		return nil, err
 	}
+	if o.Limits && suite.Unified && !unified() {
+		return nil, &landfast.Error{
+			Kind: landfast.Unavailable,
+			Msg:  fmt.Sprintf("cannot limit a machine of suite %s: its systemd needs the unified control group hierarchy, and this host's controllers are elsewhere", suite.Name),
+			Hint: "boot the host with systemd.unified_cgroup_hierarchy=1",
+		}
+	}
 	if o.Root == "" {
 		if o.Root, err = Image(ctx, o.Suite); err != nil {
 			return nil, err
