@@ -35,7 +35,14 @@ func (w *world) golive(t *testing.T, units ...string) {
 
 func TestApplyTwice(t *testing.T) {
 	w := newWorld(t)
+	w.write(t, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+	w.write(t, "etc/group", "root:x:0:\n")
+	w.write(t, "etc/shadow", "root:*:20000::::::\n")
 	before := tree(t, w.root)
+	accounts := "web:x:901:901:web:/:/usr/sbin/nologin\nlandfast:x:902:902:landfast deployments:/var/lib/landfast:/usr/sbin/nologin\n"
+	w.write(t, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"+accounts)
+	w.write(t, "etc/shadow", "root:*:20000::::::\nweb:!*:20000::::::\nlandfast:!*:20000::::::\n")
+	w.write(t, "etc/group", "root:x:0:landfast\nweb:x:901:landfast\nlandfast:x:902:\n")
 	w.apply(t, webPlan())
 	if want := []string{"enable web.service web-more.service", "reload"}; !slices.Equal(w.units.Calls(), want) {
 		t.Errorf("without a release it did %v, want %v", w.units.Calls(), want)
@@ -80,7 +87,6 @@ func TestApplyTwice(t *testing.T) {
 	if len(purge.RemoveUsers) != 2 {
 		t.Errorf("purge would remove the users %v", purge.RemoveUsers)
 	}
-	purge.RemoveUsers = nil // there are no tools below this root
 	if err := w.host.Apply(t.Context(), purge); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +94,9 @@ func TestApplyTwice(t *testing.T) {
 	common := []string{"/etc/systemd", "/etc/sysusers.d", "/srv", "/var", "/run"}
 	after := slices.DeleteFunc(tree(t, w.root), func(line string) bool {
 		name, _, _ := strings.Cut(line, " ")
-		return slices.ContainsFunc(common, func(c string) bool { return name == c || name == c+"/lib" || name == c+"/system" })
+		return slices.ContainsFunc(common, func(c string) bool {
+			return name == "/etc/.pwd.lock" || name == c || name == c+"/lib" || name == c+"/system"
+		})
 	})
 	if d := cmp.Diff(before, after); d != "" {
 		t.Errorf("before and after (-before +after):\n%s", d)

@@ -28,12 +28,20 @@ func changing() []string {
 // the one before it.
 var crashes = []string{"install", "change", "uninstall", "purge"}
 
-// TestMain makes the test program also the process that is killed.
+// TestMain makes the test program also the process that is killed, and the one
+// that runs inside a machine.
 func TestMain(m *testing.M) {
 	if root := os.Getenv("LANDFAST_TEST_ROOT"); root != "" {
 		// strace counts the calls of each thread: all that matter are made by one.
 		runtime.LockOSThread()
 		if err := change(context.Background(), root, os.Getenv("LANDFAST_TEST_CHANGE")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if verb := os.Getenv("LANDFAST_TEST_INSIDE"); verb != "" {
+		if err := inside(context.Background(), verb, os.Getenv("LANDFAST_TEST_MANIFEST")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -64,9 +72,7 @@ func remaining(ctx context.Context, h *host.Host, what string) (plan.Changes, er
 	case "change":
 		return diff(ctx, h, otherPlan())
 	}
-	c, err := uninstall(ctx, h, otherPlan(), what == "purge")
-	c.RemoveUsers = nil // by other programs, which are not killed here
-	return c, err
+	return uninstall(ctx, h, otherPlan(), what == "purge")
 }
 
 // TestApplyKilled kills an apply at every system call that changes something,

@@ -2,7 +2,7 @@ package host
 
 import (
 	"os"
-	"path/filepath"
+	"path"
 )
 
 // State opens the directory that holds what is remembered of an app:
@@ -17,5 +17,5 @@ func (h *Host) State(app string) (*os.Root, error) {
 // OpenState is State for reading: a directory that is missing is an error that
 // wraps fs.ErrNotExist.
 func (h *Host) OpenState(app string) (*os.Root, error) {
-	return os.OpenRoot(filepath.Join(h.dir, stateDir, app))
+	return h.root.OpenRoot(rel(path.Join(stateDir, app)))
 }

@@ -86,43 +86,7 @@ func (h *Host) useradd(ctx context.Context, users []plan.User) error {
 	return nil
 }
 
-// removeUsers removes accounts and their groups, where they still are.
-func (h *Host) removeUsers(ctx context.Context, users []plan.User) error {
-	for _, u := range users {
-		names, err := h.accounts()
-		if err != nil {
-			return err
-		}
-		if _, ok := names.users[u.Name]; ok {
-			if err := h.shadow(ctx, "userdel", u.Name); err != nil {
-				return err
-			}
-		}
-		// userdel takes the user's own group along only when nobody else is in
-		// it. A group of another name may have been there before us, and stays.
-		if names, err = h.accounts(); err != nil {
-			return err
-		}
-		if gid, ok := names.groups[u.Name]; ok && u.Group == u.Name && !names.primary(gid) {
-			if err := h.shadow(ctx, "groupdel", u.Group); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// primary reports whether a group is the first one of any account.
-func (a *accounts) primary(gid int) bool {
-	for _, u := range a.users {
-		if u.gid == gid {
-			return true
-		}
-	}
-	return false
-}
-
-// shadow runs one of the tools that change passwd(5), below the root.
+// shadow runs one of the tools that add to passwd(5), below the root.
 func (h *Host) shadow(ctx context.Context, name string, args ...string) error {
 	if h.staged() {
 		args = append([]string{"--prefix", h.dir}, args...)

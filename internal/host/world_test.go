@@ -32,7 +32,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w := openWorld(t, t.TempDir())
 	w.write(t, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:901:901:web:/:/usr/sbin/nologin\nlandfast:x:902:902:landfast deployments:/var/lib/landfast:/usr/sbin/nologin\n")
-	w.write(t, "etc/group", "root:x:0:\nweb:x:901:\nlandfast:x:902:\n")
+	w.write(t, "etc/group", "root:x:0:\nweb:x:901:landfast\nlandfast:x:902:\n")
+	w.write(t, "etc/shadow", "root:*:20000::::::\nweb:!*:20000::::::\nlandfast:!*:20000::::::\n")
 	return w
 }
 

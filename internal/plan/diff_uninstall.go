@@ -30,7 +30,7 @@ func Uninstall(p *Plan, o Observed, purge bool) Changes {
 	c.Dirs = removeDirs(p, o, purge, gone)
 	if purge {
 		for _, u := range p.Users {
-			if o.Users[u.Name] && o.Made[u.Name] {
+			if o.Made[u.Name] {
 				c.RemoveUsers = append(c.RemoveUsers, u)
 			}
 		}
