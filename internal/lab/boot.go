@@ -18,6 +18,7 @@ import (
 
 // boot is one run of a machine, from power on to power off.
 type boot struct {
+	nspawn *os.Process
 	leader int
 	proc   *os.Process // of the leader
 	groups []string    // where processes from outside are put
@@ -60,11 +61,13 @@ func (m *Machine) start(ctx context.Context) (*boot, error) {
 	leader, ready := make(chan int, 1), make(chan struct{})
 	go readNotify(notify, leader, ready)
 	err = b.await(ctx, leader, ready)
-	if err != nil {
-		// Without a leader there is no one to signal; the groups have them all.
-		return nil, errors.Join(err, m.clear(context.WithoutCancel(ctx)))
+	if err == nil {
+		b.groups, err = guestGroups(b.leader)
 	}
-	if b.groups, err = guestGroups(b.leader); err != nil {
+	if err != nil {
+		// The machine's process 1 may not be known yet; it dies with systemd-nspawn.
+		_ = b.nspawn.Kill()
+		<-b.exited
 		return nil, errors.Join(err, m.clear(context.WithoutCancel(ctx)))
 	}
 	return b, nil
@@ -182,6 +185,7 @@ func (m *Machine) launch(ctx context.Context, socket string) (*boot, error) {
 	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("start systemd-nspawn: %w", err), m.clear(ctx))
 	}
+	b.nspawn = cmd.Process
 	return b, nil
 }
 

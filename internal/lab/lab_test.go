@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -371,6 +372,24 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	if found := left(t, "closing"); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
+	}
+}
+
+// TestBootCutShort ends the context somewhere on the way up.
+func TestBootCutShort(t *testing.T) {
+	labtest.Require(t)
+	for _, after := range []time.Duration{time.Millisecond, 40 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		m, err := lab.Boot(ctx, lab.Options{Name: "short", Suite: labtest.Suites()[0]})
+		cancel()
+		if err == nil { // quicker than the context: nothing was cut short
+			err = m.Close()
+		} else if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Boot cut short after %s: %v", after, err)
+		}
+		if found := left(t, "short"); len(found) > 0 {
+			t.Errorf("left behind after %s (%v):\n%s", after, err, strings.Join(found, "\n"))
+		}
 	}
 }
 
