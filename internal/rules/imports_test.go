@@ -69,8 +69,8 @@ var reserved = []onlyIn{
 	{module + "/internal/lab", []string{"internal/lab", "bench"}, true, "the program does not boot machines yet"},
 	{module + "/internal/leaktest", nil, true, "it is for tests"},
 	{module + "/internal/rules", nil, false, "it is nothing but tests"},
-	{"testing", []string{"internal/leaktest", "internal/lab/labtest", "internal/systemd/systemdtest"}, true, "the program must not carry the testing package"},
-	{"github.com/google/go-cmp", []string{"internal/systemd/systemdtest"}, true, "it may panic, and is for tests"},
+	{"testing", nil, true, "the program must not carry the testing package"},
+	{"github.com/google/go-cmp", nil, true, "it may panic, and is for tests"},
 	{"pgregory.net/rapid", nil, true, "it is for tests"},
 	{"github.com/godbus/dbus", []string{"internal/systemd"}, true, "one package speaks to systemd"},
 	{"github.com/coreos/go-systemd", []string{"internal/systemd"}, true, "one package speaks to systemd"},
@@ -147,13 +147,30 @@ func TestImportsReservedForNamedPlaces(t *testing.T) {
 			continue
 		}
 		for _, rule := range reserved {
-			if in(f.pkg.rel(), rule.may...) || f.test && rule.tests {
+			if in(f.pkg.rel(), rule.may...) || rule.tests && (f.test || support(f.pkg.ImportPath)) {
 				continue
 			}
 			for _, i := range imports(f) {
 				if i == rule.imports || strings.HasPrefix(i, rule.imports+"/") {
 					t.Errorf("%s imports %s: %s", f.name, i, rule.because)
 				}
+			}
+		}
+	}
+}
+
+// support tells whether a package helps the tests of others: its name ends in
+// test, as httptest's does.
+func support(importPath string) bool { return strings.HasSuffix(importPath, "test") }
+
+func TestSupportForTestsStaysInTests(t *testing.T) {
+	for _, f := range loaded(t).files {
+		if f.test || support(f.pkg.ImportPath) || example(f.pkg) {
+			continue
+		}
+		for _, i := range imports(f) {
+			if support(i) {
+				t.Errorf("%s imports %s, which is for tests", f.name, i)
 			}
 		}
 	}
