@@ -17,11 +17,13 @@
 package release
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +134,31 @@ func (s *Store) Get(id string) (landfast.Release, error) {
 		return landfast.Release{}, err
 	}
 	return meta, nil
+}
+
+// Verify reads all files of a release and says whether they are those that it
+// was sealed with. Others are an error of kind conflict.
+func (s *Store) Verify(ctx context.Context, id string) error {
+	meta, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.path(id))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	now, err := tree.Digest(ctx, root, tree.Limits{Bytes: math.MaxInt64, Files: math.MaxInt}, nil)
+	if err != nil {
+		return err
+	}
+	if now.Content != meta.Content {
+		return &landfast.Error{
+			Kind: landfast.Conflict, Msg: fmt.Sprintf("the files of the release %s of %s were changed after it was made", id, s.o.App),
+			Hint: "deploy it again from its source",
+		}
+	}
+	return nil
 }
 
 // List is every release that is there, the newest first.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/release"
+	"github.com/landfast/landfast/internal/release/tree"
 )
 
 // world is a Store in a directory of its own.
@@ -317,9 +318,13 @@ func TestMetadataOfSomethingElseIsAnError(t *testing.T) {
 
 func TestNewIDSortsBehindEverything(t *testing.T) {
 	for name, leave := range map[string]func(w *world){
-		"a release":    func(w *world) { w.seal(9) },
-		"a part":       func(w *world) { w.stage(9) },
-		"bad and gone": func(w *world) { w.seal(9); w.must(w.SetState(id(9), landfast.ReleaseBad, "x")); w.must(w.Discard(id(9))) },
+		"a release": func(w *world) { w.seal(9) },
+		"a part":    func(w *world) { w.stage(9) },
+		"bad and gone": func(w *world) {
+			w.seal(9)
+			w.must(w.SetState(id(9), landfast.ReleaseBad, "x"))
+			w.must(w.Discard(id(9)))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -459,5 +464,21 @@ func TestSetStateOfNothing(t *testing.T) {
 	err := w.SetState(id(1), landfast.ReleaseBad, "x")
 	if landfast.KindOf(err) != landfast.NotFound || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("SetState() = %v", err)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	w := newWorld(t)
+	w.stage(1)
+	part, err := os.OpenRoot(filepath.Join(w.deploy, "releases", id(1)+".part"))
+	w.must(err)
+	defer part.Close()
+	summary, err := tree.Digest(t.Context(), part, tree.Limits{}, nil)
+	w.must(err)
+	w.must(w.Seal(t.Context(), id(1), landfast.Release{Content: summary.Content}))
+	w.must(w.Verify(t.Context(), id(1)))
+	w.must(os.WriteFile(filepath.Join(w.deploy, "releases", id(1), "README"), []byte("Text"), 0o640))
+	if err := w.Verify(t.Context(), id(1)); landfast.KindOf(err) != landfast.Conflict {
+		t.Errorf("Verify() = %v", err)
 	}
 }

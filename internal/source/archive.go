@@ -58,7 +58,7 @@ func openArchive(ctx context.Context, src landfast.Source, o Options) (*Artifact
 			}
 			return nil
 		},
-		check:   func(tree.Summary) error { return file.unchanged() },
+		check:   func(context.Context) error { return file.unchanged() },
 		release: file.close,
 	}, nil
 }

@@ -13,31 +13,32 @@ import (
 	"github.com/landfast/landfast/internal/release/tree"
 )
 
-// openDir reads the directory once for its digest. Unpack reads it again, and
-// notices when it has changed meanwhile.
+// openDir looks at every entry of the directory but reads no file. Unpack copies
+// it and notices when it has changed since.
 func openDir(ctx context.Context, src landfast.Source, o Options) (*Artifact, error) {
 	root, err := openDirectory(src.Location)
 	if err != nil {
 		return nil, err
 	}
-	summary, err := tree.Digest(ctx, root, o.Limits, isGit)
+	seen, err := tree.Fingerprint(ctx, root, o.Limits, isGit)
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	if summary.Files == 0 {
+	if seen.Files == 0 {
 		err := &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("the directory %s holds no file", src.Location)}
 		return nil, errors.Join(err, root.Close())
 	}
 	return &Artifact{
-		Revision:    strings.TrimPrefix(summary.Content, "sha256:"),
+		Revision:    strings.TrimPrefix(seen.Content, "sha256:"),
 		Description: src.Location,
-		size:        summary.Bytes,
+		size:        seen.Bytes,
 		unpack: func(ctx context.Context, w *tree.Writer) error {
 			return copyDir(ctx, root, w)
 		},
-		check: func(copied tree.Summary) error {
-			if copied.Content == summary.Content {
-				return nil
+		check: func(ctx context.Context) error {
+			now, err := tree.Fingerprint(ctx, root, o.Limits, isGit)
+			if err != nil || now.Content == seen.Content {
+				return err
 			}
 			return &landfast.Error{
 				Kind: landfast.Conflict, Msg: fmt.Sprintf("the directory %s changed while it was copied", src.Location),

@@ -79,7 +79,7 @@ func (f *archiveFile) fill(ctx context.Context, u *url.URL, o Options) error {
 			return fmt.Errorf("download %s: %w", u.Redacted(), err)
 		}
 		o.progress("download", done, max(total, 0))
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && ctx.Err() == nil { // a server may end an answer because we hung up
 			break
 		}
 		if err != nil {

@@ -49,9 +49,9 @@ type Progress struct {
 
 // Artifact is a source that was fetched and verified, ready to be unpacked.
 type Artifact struct {
-	// Revision is what the source calls this version, in lower-case
+	// Revision tells this version from others of the same source, in lower-case
 	// hexadecimal: the commit, the sha256 of the archive, or for a directory
-	// the sha256 of its content.
+	// its tree.Fingerprint.
 	Revision string
 	// Digest is "sha256:HEX" of the archive file; "" for other kinds.
 	Digest string
@@ -60,9 +60,9 @@ type Artifact struct {
 
 	options Options
 	unpack  func(context.Context, *tree.Writer) error
-	check   func(tree.Summary) error // of what was unpacked; may be nil
-	release func() error             // frees what is in Work; may be nil
-	size    int64                    // what Unpack will come to, as far as it is known
+	check   func(context.Context) error // that the source is still the same; may be nil
+	release func() error                // frees what is in Work; may be nil
+	size    int64                       // what Unpack will come to, as far as it is known
 }
 
 // Open fetches and verifies src. Errors have kind invalid when the source is
@@ -115,7 +115,7 @@ func (a *Artifact) Unpack(ctx context.Context, into *os.Root) (tree.Summary, err
 	}
 	s, err := w.Finish()
 	if err == nil && a.check != nil {
-		err = a.check(s)
+		err = a.check(ctx)
 	}
 	return s, err
 }

