@@ -28,26 +28,17 @@ func changing() []string {
 // the one before it.
 var crashes = []string{"install", "change", "uninstall", "purge"}
 
-// TestMain makes the test program also the process that is killed, and the one
-// that runs inside a machine.
-func TestMain(m *testing.M) {
-	if root := os.Getenv("LANDFAST_TEST_ROOT"); root != "" {
-		// strace counts the calls of each thread: all that matter are made by one.
-		runtime.LockOSThread()
-		if err := change(context.Background(), root, os.Getenv("LANDFAST_TEST_CHANGE")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+// TestChange is the process that is killed.
+func TestChange(t *testing.T) {
+	root := os.Getenv("LANDFAST_TEST_ROOT")
+	if root == "" {
+		t.Skip("run by TestApplyKilled")
 	}
-	if verb := os.Getenv("LANDFAST_TEST_INSIDE"); verb != "" {
-		if err := inside(context.Background(), verb, os.Getenv("LANDFAST_TEST_MANIFEST")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	// strace counts the calls of each thread: all that matter are made by one.
+	runtime.LockOSThread()
+	if err := change(t.Context(), root, os.Getenv("LANDFAST_TEST_CHANGE")); err != nil {
+		t.Fatal(err)
 	}
-	os.Exit(m.Run())
 }
 
 // change brings the host at root to where one of crashes ends.
@@ -126,7 +117,7 @@ func faultAt(t *testing.T, strace, start, what, fault, call string, n int, want 
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, n), self)
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, n), self, "-test.run=^TestChange$")
 	cmd.Env = append(os.Environ(), "LANDFAST_TEST_ROOT="+root, "LANDFAST_TEST_CHANGE="+what)
 	out, err := cmd.CombinedOutput()
 	exit, failed := errors.AsType[*exec.ExitError](err)

@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -26,6 +25,17 @@ const (
 	withSocket = withEnv + "[socket]\nlisten = \"8080\"\n"
 	otherPort  = withEnv + "[socket]\nlisten = \"8081\"\n"
 )
+
+// TestInside is what runs inside the machine.
+func TestInside(t *testing.T) {
+	verb := os.Getenv("LANDFAST_TEST_INSIDE")
+	if verb == "" {
+		t.Skip("run by TestMachines")
+	}
+	if err := inside(t.Context(), verb, os.Getenv("LANDFAST_TEST_MANIFEST")); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // inside does one thing to the machine this program runs in, as root. It is how
 // the tests see the real "/", with the real bus and the real tools.
@@ -89,16 +99,14 @@ type machine struct {
 func (m machine) do(verb, text string) string {
 	m.t.Helper()
 	r, err := m.Run(m.t.Context(), lab.Cmd{
-		Argv: []string{selfInside},
+		Argv: []string{selfInside, "-test.run=^TestInside$"},
 		Env:  []string{"LANDFAST_TEST_INSIDE=" + verb, "LANDFAST_TEST_MANIFEST=" + text},
 	})
-	if err == nil && r.Code != 0 {
-		err = errors.New(r.Stderr)
+	out, ok := strings.CutSuffix(r.Stdout, "PASS\n")
+	if err != nil || !ok {
+		m.t.Fatalf("%s: %v\n%s%s", verb, err, r.Stdout, r.Stderr)
 	}
-	if err != nil {
-		m.t.Fatalf("%s: %v\n%s", verb, err, r.Stdout)
-	}
-	return r.Stdout
+	return out
 }
 
 // apply applies a manifest, and fails the test when a plan then finds anything to do.

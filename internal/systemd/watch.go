@@ -18,8 +18,8 @@ type Watcher interface {
 	Watch(ctx context.Context, unit string) (<-chan landfast.UnitStatus, error)
 }
 
-// Statuser tells how a unit is; see Manager.
-type Statuser interface {
+// Observer tells how a unit is; see Manager.
+type Observer interface {
 	Status(ctx context.Context, unit string) (landfast.UnitStatus, error)
 }
 
@@ -28,7 +28,7 @@ const pollEvery = 500 * time.Millisecond
 
 // Watch watches a unit through m: by m's own signals when it is a Watcher, and
 // by looking again and again otherwise.
-func Watch(ctx context.Context, m Statuser, unit string) (<-chan landfast.UnitStatus, error) {
+func Watch(ctx context.Context, m Observer, unit string) (<-chan landfast.UnitStatus, error) {
 	if w, ok := m.(Watcher); ok {
 		return w.Watch(ctx, unit)
 	}
@@ -64,7 +64,7 @@ func (b *Bus) changes(ctx context.Context, unit string) (<-chan *dbus.Signal, fu
 }
 
 // follow looks at a unit at each signal and every pollEvery, and sends what changed.
-func follow(ctx context.Context, m Statuser, unit string, signals <-chan *dbus.Signal, done func()) (<-chan landfast.UnitStatus, error) {
+func follow(ctx context.Context, m Observer, unit string, signals <-chan *dbus.Signal, done func()) (<-chan landfast.UnitStatus, error) {
 	last, err := m.Status(ctx, unit)
 	if err != nil {
 		done()

@@ -27,21 +27,20 @@ const patience = 30 * time.Second
 func Suite(t *testing.T, newTarget func(t *testing.T) Target) {
 	s := &suite{Target: newTarget(t)}
 	for name, test := range map[string]func(*suite, *testing.T){
-		"version":            (*suite).version,
-		"unknown unit":       (*suite).unknown,
-		"start and stop":     (*suite).startStop,
-		"oneshot":            (*suite).oneshot,
-		"failing start":      (*suite).failingStart,
-		"missing command":    (*suite).missingCommand,
-		"timeout":            (*suite).timeout,
-		"enable and disable": (*suite).enableDisable,
-		"changed file":       (*suite).changedFile,
-		"stop while starting": (*suite).
-			stopWhileStarting,
-		"context ends":      (*suite).contextEnds,
-		"watch a death":     (*suite).watchDeath,
-		"runtime unit":      (*suite).runtimeUnit,
-		"socket is refused": (*suite).socketRefused,
+		"version":             (*suite).version,
+		"unknown unit":        (*suite).unknown,
+		"start and stop":      (*suite).startStop,
+		"oneshot":             (*suite).oneshot,
+		"failing start":       (*suite).failingStart,
+		"missing command":     (*suite).missingCommand,
+		"timeout":             (*suite).timeout,
+		"enable and disable":  (*suite).enableDisable,
+		"changed file":        (*suite).changedFile,
+		"stop while starting": (*suite).stopWhileStarting,
+		"context ends":        (*suite).contextEnds,
+		"watch a death":       (*suite).watchDeath,
+		"runtime unit":        (*suite).runtimeUnit,
+		"socket is refused":   (*suite).socketRefused,
 	} {
 		t.Run(name, func(t *testing.T) { test(s, t) })
 	}
@@ -81,9 +80,9 @@ func Interpret(_, text string) Behaviour {
 }
 
 // unit writes a unit file that is removed, and its unit stopped, with the test.
-func (s *suite) unit(t *testing.T, dir, name, text string) {
+func (s *suite) unit(t *testing.T, name, text string) {
 	t.Helper()
-	path := filepath.Join(s.Root, dir, name)
+	path := filepath.Join(s.Root, unitDir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +127,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// jobError fails the test unless err is a JobError with the given words.
-func jobError(t *testing.T, err error, words string) *systemd.JobError {
+// failed fails the test unless err is a JobError with the given words.
+func failed(t *testing.T, err error, words string) systemd.JobError {
 	t.Helper()
 	job, ok := errors.AsType[*systemd.JobError](err)
 	if !ok {
@@ -138,7 +137,7 @@ func jobError(t *testing.T, err error, words string) *systemd.JobError {
 	if !strings.Contains(job.Error(), words) {
 		t.Fatalf("got error %q, want %q in it", job.Error(), words)
 	}
-	return job
+	return *job
 }
 
 // await looks at a unit until it is as wanted.
@@ -175,7 +174,7 @@ func (s *suite) unknown(t *testing.T) {
 	must(t, s.Manager.Stop(t.Context(), name))
 	must(t, s.Manager.ResetFailed(t.Context(), name))
 	must(t, s.Manager.Disable(t.Context(), name))
-	jobError(t, s.Manager.Start(t.Context(), name), "systemd knows no such unit")
+	failed(t, s.Manager.Start(t.Context(), name), "systemd knows no such unit")
 	if err := s.Manager.Enable(t.Context(), name); err == nil {
 		t.Error("enabling it succeeded")
 	}
@@ -183,7 +182,7 @@ func (s *suite) unknown(t *testing.T) {
 
 func (s *suite) startStop(t *testing.T) {
 	const name = "landfast-sleeps.service"
-	s.unit(t, unitDir, name, sleeps)
+	s.unit(t, name, sleeps)
 	ctx := t.Context()
 	must(t, s.Manager.Start(ctx, name))
 	first := s.wants(t, name, "active")
@@ -208,7 +207,7 @@ func (s *suite) startStop(t *testing.T) {
 
 func (s *suite) oneshot(t *testing.T) {
 	const name = "landfast-succeeds.service"
-	s.unit(t, unitDir, name, succeeds)
+	s.unit(t, name, succeeds)
 	must(t, s.Manager.Start(t.Context(), name))
 	if st := s.wants(t, name, "inactive"); st.Result != "success" {
 		t.Errorf("got result %s", st.Result)
@@ -217,9 +216,9 @@ func (s *suite) oneshot(t *testing.T) {
 
 func (s *suite) failingStart(t *testing.T) {
 	const name = "landfast-fails.service"
-	s.unit(t, unitDir, name, fails)
+	s.unit(t, name, fails)
 	for _, start := range []func(context.Context, string) error{s.Manager.Start, s.Manager.Restart} {
-		job := jobError(t, start(t.Context(), name), "the process exited with status 3")
+		job := failed(t, start(t.Context(), name), "the process exited with status 3")
 		if job.Result != "failed" || job.Status.Result != "exit-code" || job.Status.ExitStatus != 3 {
 			t.Errorf("got %+v", job)
 		}
@@ -235,19 +234,19 @@ func (s *suite) failingStart(t *testing.T) {
 
 func (s *suite) missingCommand(t *testing.T) {
 	const name = "landfast-missing.service"
-	s.unit(t, unitDir, name, missing)
-	jobError(t, s.Manager.Start(t.Context(), name), "could not be executed")
+	s.unit(t, name, missing)
+	failed(t, s.Manager.Start(t.Context(), name), "could not be executed")
 }
 
 func (s *suite) timeout(t *testing.T) {
 	const name = "landfast-late.service"
-	s.unit(t, unitDir, name, late)
-	jobError(t, s.Manager.Start(t.Context(), name), "within its timeout")
+	s.unit(t, name, late)
+	failed(t, s.Manager.Start(t.Context(), name), "within its timeout")
 }
 
 func (s *suite) enableDisable(t *testing.T) {
 	const name = "landfast-enable.service"
-	s.unit(t, unitDir, name, sleeps)
+	s.unit(t, name, sleeps)
 	ctx := t.Context()
 	is := func(want string) {
 		t.Helper()
@@ -268,13 +267,13 @@ func (s *suite) enableDisable(t *testing.T) {
 
 func (s *suite) changedFile(t *testing.T) {
 	const name = "landfast-changes.service"
-	s.unit(t, unitDir, name, sleeps)
+	s.unit(t, name, sleeps)
 	ctx := t.Context()
 	must(t, s.Manager.Start(ctx, name))
 	if s.status(t, name).NeedReload {
 		t.Fatal("it needs a reload before its file has changed")
 	}
-	s.unit(t, unitDir, name, sleeps+"# changed\n")
+	s.unit(t, name, sleeps+"# changed\n")
 	before := s.status(t, name)
 	if !before.NeedReload {
 		t.Fatal("it needs no reload although its file has changed")
@@ -289,7 +288,7 @@ func (s *suite) changedFile(t *testing.T) {
 // starting starts a unit that does not become ready, and gives its Start's result.
 func (s *suite) starting(ctx context.Context, t *testing.T, name string) <-chan error {
 	t.Helper()
-	s.unit(t, unitDir, name, hangs)
+	s.unit(t, name, hangs)
 	result := make(chan error, 1)
 	go func() { result <- s.Manager.Start(ctx, name) }()
 	s.await(t, name, func(st landfast.UnitStatus) bool { return st.Active == "activating" })
@@ -300,7 +299,7 @@ func (s *suite) stopWhileStarting(t *testing.T) {
 	const name = "landfast-hangs.service"
 	result := s.starting(t.Context(), t, name)
 	must(t, s.Manager.Stop(t.Context(), name))
-	job := jobError(t, <-result, "took the place")
+	job := failed(t, <-result, "took the place")
 	if job.Result != "canceled" {
 		t.Errorf("got result %s", job.Result)
 	}
@@ -321,7 +320,7 @@ func (s *suite) contextEnds(t *testing.T) {
 
 func (s *suite) watchDeath(t *testing.T) {
 	const name = "landfast-dies.service"
-	s.unit(t, unitDir, name, dies)
+	s.unit(t, name, dies)
 	must(t, s.Manager.Start(t.Context(), name))
 	s.wants(t, name, "active")
 	st := s.await(t, name, landfast.UnitStatus.Dead)
@@ -352,8 +351,8 @@ func (s *suite) runtimeUnit(t *testing.T) {
 
 // socketRefused: systemd does not start a socket whose service runs without it.
 func (s *suite) socketRefused(t *testing.T) {
-	s.unit(t, unitDir, "landfast-held.service", sleeps)
-	s.unit(t, unitDir, "landfast-held.socket", socket)
+	s.unit(t, "landfast-held.service", sleeps)
+	s.unit(t, "landfast-held.socket", socket)
 	must(t, s.Manager.Start(t.Context(), "landfast-held.service"))
 	if err := s.Manager.Start(t.Context(), "landfast-held.socket"); err == nil {
 		t.Fatal("the socket started")
