@@ -51,8 +51,10 @@ type EnvironmentCommand struct {
 // Chroot is a root directory for the services, made of binds: programs and
 // libraries are the host's own, so that its updates reach them.
 type Chroot struct {
-	Root         string   // RootDirectory=; the release is at Release below it
-	ReadOnly     []string // host paths bound read-only at the same place: /usr, /lib, ...
+	Root string // RootDirectory=
+	// ReadOnly and ReadWrite are host paths bound at the same place: /usr, /lib,
+	// ... A "-" in front of one means that it may be absent on the host.
+	ReadOnly     []string
 	ReadWrite    []string
 	Inaccessible []string // paths inside that nobody may enter
 }
@@ -97,13 +99,19 @@ type Service struct {
 	Systemd      []Directive // for a service that is not the main one: its own pass-through
 	Timer        *Timer      // it is started by a timer, and not at boot; Type is oneshot
 	// Instances makes it a template: Unit is web-worker@.service and each instance
-	// is one name behind the @.
+	// is one name behind the @. In its commands and variables InstanceMark stands
+	// for that name.
 	Instances []string
+	Working   string // WorkingDirectory=; "": Paths.Working
 	// RestartFlag is a file; whoever may touch it may restart the service. "": none.
 	RestartFlag string
 	// Machine is what a service of kind nspawn boots.
 	Machine *Machine
 }
+
+// InstanceMark stands for the name of the instance (systemd's %i) in the texts of
+// a service with Instances. No text of a manifest can hold it otherwise.
+const InstanceMark = "\x00"
 
 // ServiceKind is what a service runs.
 type ServiceKind string
@@ -242,7 +250,7 @@ const (
 type Source struct {
 	Kind     SourceKind // "": none named, `landfast deploy --from` must say
 	Location string     // a path or a URL
-	Revision string     // git: commit, tag or branch
+	Revision string     // git: commit, tag or branch; package: its version, "": the newest
 	Digest   string     // archive: "sha256:HEX"; required for https
 	Strip    int        // archive: leading path components to drop
 }
@@ -262,7 +270,7 @@ type Sandbox struct {
 
 // Directive is one of systemd's own settings, passed through.
 type Directive struct {
-	Section string // Unit, Service, Socket, Install
+	Section string // Unit, Service, Socket, Install, Timer
 	Name    string // CamelCase, as in systemd.directives(7)
 	Value   string // "" resets a list
 }
