@@ -21,7 +21,7 @@ func failureText(d *landfast.Deployment) string {
 	fmt.Fprintf(&b, "%s of %s failed at the step %s\n", d.Verb, d.App, orUnknown(f.Step))
 	row("error", f.Error)
 	if f.Unit != nil {
-		row("systemd", fmt.Sprintf("%s is %s (%s): %s", f.Unit.Name, f.Unit.Active, f.Unit.Sub, systemd.Explain("", *f.Unit)))
+		row("systemd", unitState(*f.Unit))
 	}
 	if f.Health != "" && !strings.Contains(f.Error, f.Health) {
 		row("health", f.Health)
@@ -32,6 +32,15 @@ func failureText(d *landfast.Deployment) string {
 	row("undone", undoneText(d))
 	row("next", f.Next)
 	return b.String()
+}
+
+// unitState is what systemd says of a unit and, if it ended badly, why.
+func unitState(u landfast.UnitStatus) string {
+	text := fmt.Sprintf("%s is %s (%s)", u.Name, u.Active, u.Sub)
+	if u.Result != "" && u.Result != "success" {
+		text += ": " + systemd.Explain("", u)
+	}
+	return text
 }
 
 func orUnknown(s string) string {

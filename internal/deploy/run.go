@@ -38,6 +38,7 @@ type step struct {
 	when    func(*run) bool // nil: always
 	do      func(context.Context, *run) error
 	undo    func(context.Context, *run) error // nil: nothing to take back
+	back    string                            // what undo does, for people
 	live    bool                              // it may change what is live
 	blames  bool                              // when it fails, it is the release's fault
 	// crash is what is found when the process dies in the middle of it, for the
@@ -141,6 +142,10 @@ func (r *run) act(ctx context.Context, name string, f func(context.Context, *run
 // record writes a step's new status to the journal and tells the watcher.
 func (r *run) record(s step, status landfast.StepStatus, took time.Duration, err error) error {
 	rec := landfast.StepRecord{Name: s.name, Summary: s.summary, Status: status, Took: took}
+	switch status {
+	case landfast.StepUndoing, landfast.StepUndone, landfast.StepStuck:
+		rec.Summary = s.back
+	}
 	if err != nil {
 		rec.Error = err.Error()
 	}

@@ -15,17 +15,17 @@ const stepCommit = "commit"
 var steps = []step{
 	{
 		name: "prepare", summary: "make users and directories",
-		do: doPrepare, undo: undoPrepare,
+		do: doPrepare, undo: undoPrepare, back: "remove directories that are new and empty",
 		crash: "some exist; undo removes the directories that are new and empty, accounts stay",
 	},
 	{
 		name: "fetch", summary: "fetch and verify the release", when: isDeploy,
-		do: doFetch, undo: undoFetch,
+		do: doFetch, undo: undoFetch, back: "remove what was fetched",
 		crash: "a partial releases/ID.part, never believed; undo removes it",
 	},
 	{
 		name: "seal", summary: "make the release complete", when: isDeploy,
-		do: doSeal, undo: undoSeal,
+		do: doSeal, undo: undoSeal, back: "remove the release",
 		crash: "complete or not there, by one rename; undo removes it",
 	},
 	{
@@ -35,22 +35,22 @@ var steps = []step{
 	},
 	{
 		name: "migrate", summary: "run the migrate hooks", when: hasMigrations,
-		do: doMigrate, undo: undoMigrate, live: true, blames: true,
+		do: doMigrate, undo: undoMigrate, back: "stop the hook", live: true, blames: true,
 		crash: "the hook may still run; undo stops it, and cannot take back what it did",
 	},
 	{
 		name: "note-units", summary: "note which units run",
-		do: doNoteUnits, undo: undoNoteUnits,
+		do: doNoteUnits, undo: undoNoteUnits, back: "bring the units back to how they were",
 		crash: "nothing has changed; undo brings every unit back to how it was noted",
 	},
 	{
 		name: "install", summary: "install the units",
-		do: doInstall, undo: undoInstall, live: true,
+		do: doInstall, undo: undoInstall, back: "put the former files back", live: true,
 		crash: "each file is old or new; undo puts back the recorded ones",
 	},
 	{
 		name: "activate", summary: "point current at the release",
-		do: doActivate, undo: undoActivate, live: true,
+		do: doActivate, undo: undoActivate, back: "point current back", live: true,
 		crash: "current names the old or the new release, by one rename; undo points it back",
 	},
 	{
@@ -60,7 +60,7 @@ var steps = []step{
 	},
 	{
 		name: "health", summary: "wait until it is healthy",
-		do: doHealth, undo: undoHealth, live: true, blames: true,
+		do: doHealth, undo: undoHealth, back: "stop the probe", live: true, blames: true,
 		crash: "the new release runs unjudged; it counts as bad luck, not as a bad release",
 	},
 	{
@@ -100,12 +100,12 @@ func Steps() []StepInfo {
 	out := make([]StepInfo, 0, len(steps))
 	behind := false
 	for _, s := range steps {
-		info := StepInfo{Name: s.name, Summary: s.summary, Undo: "nothing to undo", Crash: s.crash}
+		info := StepInfo{Name: s.name, Summary: s.summary, Undo: s.back, Crash: s.crash}
 		switch {
 		case behind:
 			info.Undo = "behind the commit"
-		case s.undo != nil:
-			info.Undo = "yes"
+		case s.undo == nil:
+			info.Undo = "nothing to take back"
 		}
 		out = append(out, info)
 		behind = behind || s.name == stepCommit

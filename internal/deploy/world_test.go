@@ -224,8 +224,13 @@ func (w *world) must(err error) {
 	}
 }
 
-// judgement is what a deployment that failed leaves in the metadata of its release.
-var judgement = regexp.MustCompile(`(?m)^ *"(state|reason)": .*\n`)
+var (
+	// judgement is what a deployment that failed leaves in the metadata of its
+	// release, and the fingerprint of the directory that it came from.
+	judgement = regexp.MustCompile(`(?m)^ *"(state|reason|revision)": .*\n`)
+	// fingerprint is the part of a release id that differs between two worlds.
+	fingerprint = regexp.MustCompile(`(20261121T\d{6}Z)-[0-9a-f]{7}`)
+)
 
 // state is everything that a deployment may change, as text: the tree with modes
 // and contents, and what runs. Left out is what remembers the attempt itself: the
@@ -281,7 +286,7 @@ func (w *world) state() string {
 		}
 		b.WriteString("\n")
 	}
-	return b.String()
+	return fingerprint.ReplaceAllString(b.String(), "$1")
 }
 
 // forgotten reports whether a file is the metadata of a bad release whose files are gone.
