@@ -47,7 +47,8 @@ func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) erro
 	if err := syncAll(part); err != nil {
 		return fmt.Errorf("seal release %s: %w", id, err)
 	}
-	if err := s.prepare(s.o.State, s.o.UID, -1); err != nil {
+	// The owner of this directory is the plan's affair.
+	if err := s.prepare(s.o.State, -1, -1); err != nil {
 		return err
 	}
 	meta.ID, meta.App = id, s.o.App
