@@ -46,8 +46,10 @@ func (b *builder) socket(s *landfast.Service) {
 	b.plan.Units = append(b.plan.Units, Unit{Name: k.Unit, Enable: true, Socket: true})
 }
 
-// socketFile adds who may connect to a UNIX socket.
+// socketFile adds who may connect to a UNIX socket. Its file goes with the unit:
+// nothing else would ever take it away.
 func (b *builder) socketFile(f *unit.File, k *landfast.Socket) {
+	b.add(f, "Socket", "RemoveOnStop", "yes")
 	if k.Mode != "" {
 		b.add(f, "Socket", "SocketMode", k.Mode)
 	}
