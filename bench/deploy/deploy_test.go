@@ -78,7 +78,7 @@ const head = `# What a deployment costs
 
 ` + "`make bench FLAGS=-write`" + ` measures this on your machine and writes this page.
 
-One release of 20 MB, 701 files, is made live again and again: by Landfast and by the shell commands people write instead, in turns, in one throwaway machine. Both restart the same app with the same sandbox. **Overhead** is the time of the whole command less the app's own start (from systemd's start of the unit until the app says that it is ready). What Landfast does in its time, and the commands do not: verify and digest the release, write every file durably, render and compare the units, journal each step, wait until the app is healthy, prune old releases.
+One release of 20 MB, 701 files, is made live again and again: by Landfast and by the shell commands people write instead, in turns, in one throwaway machine. Both restart the same app with the same sandbox. **Overhead** is the time of the whole command less the app's own start (from systemd's start of the unit until the app says that it is ready). **Until live** leaves out what Landfast does behind its commit, when the new release serves already: remembering it and removing old ones, which the commands do not. Nor do they: digest the release, write every file durably, render and compare the units, journal each step, wait until the app is healthy, undo.
 
 `
 
@@ -197,7 +197,7 @@ func (m *machine) measure(w io.Writer, p place) {
 			rows[i].Name = way.name
 			rows[i].Samples = append(rows[i].Samples, s)
 			if i > 0 {
-				continue
+				continue // of another app, or another source
 			}
 			for _, step := range m.last().Steps {
 				if !slices.Contains(order, step.Name) {
@@ -233,7 +233,11 @@ func (m *machine) take(w way, round string) deploy.Sample {
 	began := time.Now()
 	m.sh(line)
 	whole := time.Since(began)
-	return deploy.Sample{Whole: whole, Start: m.start(w.app)}
+	s := deploy.Sample{Whole: whole, Start: m.start(w.app)}
+	if w.app == "bench" {
+		s.After = behindCommit(m.last())
+	}
+	return s
 }
 
 // start is how long the last start of an app took, as systemd has it.
@@ -249,6 +253,17 @@ func (m *machine) start(app string) time.Duration {
 		at[i] = n
 	}
 	return time.Duration(at[1]-at[0]) * time.Microsecond
+}
+
+// behindCommit is the time of the steps behind the point of no return.
+func behindCommit(d landfast.Deployment) time.Duration {
+	var sum time.Duration
+	for i, s := range d.Steps {
+		if slices.ContainsFunc(d.Steps[:i], func(s landfast.StepRecord) bool { return s.Name == "commit" }) {
+			sum += s.Took
+		}
+	}
+	return sum
 }
 
 // last is Landfast's own record of the last deployment.

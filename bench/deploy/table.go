@@ -17,10 +17,14 @@ import (
 type Sample struct {
 	Whole time.Duration // from the start of the command to its end
 	Start time.Duration // of it, the app's own: from systemd's start of the unit to READY=1
+	After time.Duration // of it, behind the point where the new release is live for good
 }
 
 // Overhead is what the deployment cost besides the app's own start.
 func (s Sample) Overhead() time.Duration { return s.Whole - s.Start }
+
+// UntilLive is the overhead before the new release was live for good.
+func (s Sample) UntilLive() time.Duration { return s.Overhead() - s.After }
 
 // Row is one way to deploy, with a sample for each round.
 type Row struct {
@@ -55,13 +59,14 @@ func (r Row) Overhead() time.Duration {
 
 // WriteTable writes rows as a Markdown table that can be read as text.
 func WriteTable(w io.Writer, rows []Row) error {
-	cells := [][]string{{"", "overhead", "from … to", "the app's own start", "whole"}}
+	cells := [][]string{{"", "overhead", "from … to", "until live", "the app's own start", "whole"}}
 	for _, r := range rows {
 		overhead, shortest, longest := Median(r.of(Sample.Overhead))
+		live, _, _ := Median(r.of(Sample.UntilLive))
 		start, _, _ := Median(r.of(func(s Sample) time.Duration { return s.Start }))
 		whole, _, _ := Median(r.of(func(s Sample) time.Duration { return s.Whole }))
 		cells = append(cells, []string{
-			r.Name, "**" + Millis(overhead) + "**", Millis(shortest) + " … " + Millis(longest), Millis(start), Millis(whole),
+			r.Name, "**" + Millis(overhead) + "**", Millis(shortest) + " … " + Millis(longest), Millis(live), Millis(start), Millis(whole),
 		})
 	}
 	return writeCells(w, cells)

@@ -34,22 +34,22 @@ func TestMedian(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	sample := func(whole, start int) deploy.Sample {
-		return deploy.Sample{Whole: ms(whole)[0], Start: ms(start)[0]}
+	sample := func(whole, start, after int) deploy.Sample {
+		return deploy.Sample{Whole: ms(whole)[0], Start: ms(start)[0], After: ms(after)[0]}
 	}
 	rows := []deploy.Row{
-		{Name: "one", Samples: []deploy.Sample{sample(130, 30), sample(115, 20), sample(300, 30)}},
-		{Name: "another", Samples: []deploy.Sample{sample(1200, 200)}},
+		{Name: "one", Samples: []deploy.Sample{sample(130, 30, 20), sample(115, 20, 5), sample(300, 30, 100)}},
+		{Name: "another", Samples: []deploy.Sample{sample(1200, 200, 0)}},
 	}
 	var b strings.Builder
 	if err := deploy.WriteTable(&b, rows); err != nil {
 		t.Fatal(err)
 	}
 	want := `
-|         |    overhead |         from … to | the app's own start |   whole |
-| ------- | ----------: | ----------------: | ------------------: | ------: |
-| one     |  **100 ms** |    95 ms … 270 ms |               30 ms |  130 ms |
-| another | **1000 ms** | 1000 ms … 1000 ms |              200 ms | 1200 ms |
+|         |    overhead |         from … to | until live | the app's own start |   whole |
+| ------- | ----------: | ----------------: | ---------: | ------------------: | ------: |
+| one     |  **100 ms** |    95 ms … 270 ms |      90 ms |               30 ms |  130 ms |
+| another | **1000 ms** | 1000 ms … 1000 ms |    1000 ms |              200 ms | 1200 ms |
 `
 	if got := "\n" + b.String(); got != want {
 		t.Error(cmp.Diff(want, got))
