@@ -8,7 +8,7 @@ import (
 
 // doPrepare makes what a release needs to be put in place: accounts and directories.
 func doPrepare(ctx context.Context, r *run) error {
-	need := plan.Changes{Users: r.changes.Users, Dirs: r.changes.Dirs}
+	need := plan.Changes{Users: r.changes.Users, Sysusers: r.changes.Sysusers, Dirs: r.changes.Dirs}
 	if need.Empty() {
 		return nil
 	}

@@ -19,7 +19,7 @@ const workDir = "work"
 
 // doFetch gets the source, gives the release its id and unpacks it beside the
 // others, under a name that is not believed.
-func doFetch(ctx context.Context, r *run) error {
+func doFetch(ctx context.Context, r *run) (err error) {
 	if err := r.discard(); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func doFetch(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	defer artifact.Close()
+	defer func() { err = errors.Join(err, artifact.Close()) }()
 	now := r.engine.Now()
 	id, err := r.releases.NewID(now, artifact.Revision)
 	if err != nil {
