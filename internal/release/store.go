@@ -143,7 +143,7 @@ func (s *Store) Verify(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(s.path(id))
+	root, err := s.Open(id)
 	if err != nil {
 		return err
 	}

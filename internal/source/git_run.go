@@ -40,7 +40,9 @@ func newGit(ctx context.Context, dir, url string, o Options) (*git, error) {
 	if err := os.Mkdir(g.tree, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(gitConfig(url, o.Stall)), 0o600); err != nil {
+	config := []byte(gitConfig(url, o.Stall))
+	//nolint:forbidigo // it lives as long as this fetch; nothing reads it after a crash
+	if err := os.WriteFile(filepath.Join(dir, "config"), config, 0o600); err != nil {
 		return nil, err
 	}
 	if _, err := g.run(ctx, "init", "--quiet", "--template="); err != nil {

@@ -21,6 +21,9 @@ import (
 	"github.com/landfast/landfast/internal/source/hostile"
 )
 
+// kinds are drawn from; a file too large for one buffer takes its time.
+var kinds = []string{"dir", "dir", "dir", "file", "file", "file", "file", "exec", "exec", "link", "link", "link", "large"}
+
 // randomTree draws a tree that a release may hold, parents before children.
 func randomTree(t *rapid.T) []hostile.Entry {
 	name := rapid.StringMatching(`[a-zA-Z0-9 ._%äß+-]{1,12}`).Filter(func(s string) bool {
@@ -37,7 +40,7 @@ func randomTree(t *rapid.T) []hostile.Entry {
 			continue
 		}
 		taken[full] = true
-		switch rapid.SampledFrom([]string{"dir", "dir", "file", "file", "exec", "large", "link", "link"}).Draw(t, "kind") {
+		switch rapid.SampledFrom(kinds).Draw(t, "kind") {
 		case "dir":
 			dirs = append(dirs, full)
 			entries = append(entries, hostile.Entry{Name: full + "/", Type: tar.TypeDir, Mode: 0o700})
@@ -47,7 +50,7 @@ func randomTree(t *rapid.T) []hostile.Entry {
 		case "exec":
 			entries = append(entries, hostile.Entry{Name: full, Mode: 0o100, Body: "#!"})
 		case "large":
-			size := rapid.IntRange(255<<10, 600<<10).Draw(t, "size")
+			size := rapid.IntRange(255<<10, 300<<10).Draw(t, "size")
 			entries = append(entries, hostile.Entry{Name: full, Body: strings.Repeat("0123456", size/7)})
 		case "link":
 			up := strings.Repeat("../", strings.Count(full, "/"))
@@ -63,10 +66,10 @@ func writeDir(t *rapid.T, dir string, entries []hostile.Entry) {
 	for _, e := range entries {
 		full := filepath.Join(dir, e.Name)
 		var err error
-		switch {
-		case e.Type == tar.TypeDir:
+		switch e.Type {
+		case tar.TypeDir:
 			err = os.Mkdir(full, 0o755)
-		case e.Type == tar.TypeSymlink:
+		case tar.TypeSymlink:
 			err = os.Symlink(e.Link, full)
 		default:
 			mode := fs.FileMode(0o644)

@@ -38,7 +38,8 @@ func unpackZip(ctx context.Context, f *os.File, strip int, w *tree.Writer) error
 // (APPNOTE.TXT 4.4.4).
 const zipEncrypted = 0x1
 
-func unpackZipEntry(ctx context.Context, entry *zip.File, strip int, w *tree.Writer) error {
+// refuseZip refuses entries of a kind that a Writer does not see.
+func refuseZip(entry *zip.File) error {
 	mode := entry.Mode()
 	switch {
 	case entry.Flags&zipEncrypted != 0:
@@ -54,6 +55,14 @@ func unpackZipEntry(ctx context.Context, entry *zip.File, strip int, w *tree.Wri
 	case mode&os.ModeSetuid != 0, mode&os.ModeSticky != 0, mode&os.ModeSetgid != 0 && !mode.IsDir():
 		return tree.Refuse(entry.Name, fmt.Sprintf("it is setuid, setgid or sticky (mode %v)", mode))
 	}
+	return nil
+}
+
+func unpackZipEntry(ctx context.Context, entry *zip.File, strip int, w *tree.Writer) error {
+	if err := refuseZip(entry); err != nil {
+		return err
+	}
+	mode := entry.Mode()
 	name, ok, err := stripName(entry.Name, strip)
 	if err != nil || !ok {
 		return err
