@@ -21,8 +21,8 @@ func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure 
 	if s.name != "restart" && s.name != "health" {
 		return f
 	}
-	if t, ok := errors.AsType[*health.TimeoutError](err); ok && t.Last != nil {
-		f.Health = t.Last.Error()
+	if t, ok := errors.AsType[*health.TimeoutError](err); ok {
+		f.Health = t.Answer
 	}
 	if st, err := r.engine.Units.Status(ctx, r.app.Main().Unit); err == nil {
 		f.Unit = &st

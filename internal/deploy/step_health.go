@@ -34,8 +34,10 @@ func (r *run) probe(h landfast.Health) health.Probe {
 		return health.HTTP(r.engine.Dialer, h)
 	case landfast.HealthExec:
 		return func(ctx context.Context) (string, error) {
-			err := r.runCommand(ctx, "health", h.Command, r.app.Paths.Current)
-			return fmt.Sprintf("%q succeeded", h.Command.Argv), err
+			if err := r.runCommand(ctx, "health", h.Command, r.app.Paths.Current); err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%q succeeded", h.Command.Argv), nil
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,8 +36,9 @@ func (e *DeadError) Error() string {
 
 // TimeoutError says that no probe was answered well in time.
 type TimeoutError struct {
-	After time.Duration
-	Last  error // what the last probe said
+	After  time.Duration
+	Last   error  // why the last probe was not content
+	Answer string // what it was told, for people; may be ""
 }
 
 // Error gives the time waited and the last answer.
@@ -90,7 +92,11 @@ func (w *waiter) wait(ctx context.Context) (string, error) {
 			return answer, w.alive(ctx)
 		}
 		if err := w.pass(limit, w.health.Interval); err != nil {
-			return answer, w.reason(ctx, err, probeErr)
+			err = w.reason(ctx, err, probeErr)
+			if timeout, ok := errors.AsType[*TimeoutError](err); ok {
+				timeout.Answer = answer
+			}
+			return answer, err
 		}
 	}
 }
@@ -161,7 +167,8 @@ func (w *waiter) reason(ctx context.Context, err, last error) error {
 	if dead, ok := err.(*DeadError); ok { //nolint:errorlint // made in this package and never wrapped
 		return dead
 	}
-	if err == context.DeadlineExceeded || err == context.Canceled { //nolint:errorlint // as returned by Context.Err
+	// Perhaps in the middle of asking systemd.
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return &TimeoutError{After: w.health.Timeout, Last: last}
 	}
 	return err
