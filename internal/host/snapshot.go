@@ -96,8 +96,7 @@ func (h *Host) Restore(ctx context.Context, recorded json.RawMessage) error {
 }
 
 // touched are the names that doing c may change, sorted.
-func (h *Host) touched(c plan.Changes) ([]string, error) {
-	var names []string
+func (h *Host) touched(c plan.Changes) (names []string, err error) {
 	for _, d := range c.Dirs {
 		if d.Purge {
 			return nil, fmt.Errorf("record %s: its content is to be removed for good, which cannot be undone", d.Path)
@@ -121,8 +120,24 @@ func (h *Host) touched(c plan.Changes) ([]string, error) {
 		}
 		names = append(names, found...)
 	}
+	if names, err = h.withParents(names); err != nil {
+		return nil, err
+	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// withParents adds the directories above names that would have to be made.
+func (h *Host) withParents(names []string) ([]string, error) {
+	for i := 0; i < len(names); i++ {
+		dir := path.Dir(names[i])
+		if _, err := h.root.Lstat(rel(dir)); errors.Is(err, fs.ErrNotExist) {
+			names = append(names, dir)
+		} else if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+			return nil, failed("look at", dir, err)
+		}
+	}
+	return names, nil
 }
 
 // links are the names below unitDir that enabling or disabling a unit may make
