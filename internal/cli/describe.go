@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,6 +105,7 @@ offline and without root, and the same manifest gives the same bytes.
 	}
 	cmd.Flags().IntVar(&version, "systemd", 0, "render for this `version` of systemd (default: the newest known)")
 	cmd.Flags().StringVar(&out, "out", "", "write the files below this `directory`")
+	cmd.AddCommand(c.codedeploy())
 	return cmd
 }
 
@@ -135,7 +137,7 @@ func (c *command) writeFiles(dir string, p *plan.Plan) error {
 	}
 	defer root.Close()
 	for _, f := range p.Files {
-		name := f.Path[1:]
+		name := strings.TrimPrefix(f.Path, "/")
 		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}
