@@ -110,8 +110,9 @@ func environment(b *testing.B) string {
 			break
 		}
 	}
+	kernel, _, _ := strings.Cut(strings.TrimSpace(string(read(b, "/proc/sys/kernel/osrelease"))), "-")
 	return fmt.Sprintf("Measured on %s: %d cores of %s, Linux %s, Debian 12 with systemd 252 in a container; %d rounds.\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, strings.TrimSpace(string(read(b, "/proc/sys/kernel/osrelease"))), *rounds)
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, kernel, *rounds)
 }
 
 func read(b *testing.B, path string) []byte {
