@@ -43,6 +43,10 @@ func TestEveryFieldCanBeSet(t *testing.T) {
 		landfast.Retention{},
 		landfast.Sandbox{},
 		landfast.Directive{},
+		landfast.EnvironmentCommand{},
+		landfast.Chroot{},
+		landfast.Machine{},
+		landfast.Timer{},
 	}
 	for _, v := range types {
 		for field := range reflect.TypeOf(v).Fields() {

@@ -19,6 +19,7 @@ type command struct {
 	key      string
 	src      *node
 	words    []*text
+	missing  *node // where to say that it is not set; nil: it is
 }
 
 // hostPrefixes are the prefixes of the commands that systemd itself runs.
@@ -31,6 +32,9 @@ func (c *command) prefixed() value {
 }
 
 func (c *command) given() bool { return c.src != nil }
+
+// absent remembers where to report the command as missing, if it has to be set.
+func (c *command) absent(_ *decoder, key string, section *node) { c.key, c.missing = key, section }
 
 func (c *command) decode(d *decoder, key string, n *node) {
 	c.key, c.src = key, n
@@ -75,9 +79,9 @@ func (c *command) split(d *decoder, n *node) {
 				`write several commands where a list is taken, or ["/bin/sh", "-c", "..."]`)
 			return
 		}
-		t := &text{form: anyText, key: c.key, src: n}
+		t := &text{form: anyText}
 		t.parts = d.parts(c.key, string(w.text), n, func(i int) int { return n.offset(w.offsets[i]) })
-		d.texts = append(d.texts, t)
+		d.track(t, c.key, n)
 		c.words = append(c.words, t)
 	}
 }

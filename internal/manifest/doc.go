@@ -7,8 +7,9 @@
 // from that description, and a default is itself manifest text, so that a
 // default such as "${base_dir}/${name}" follows whatever it is made of.
 //
-// The way of a text is parse (a tree of values with their places), decode (the
+// The way of a text is parse (a tree of values with their places), merge (the
+// trees of overlays upon it, and it upon what its stack presets), decode (the
 // tree into the sections), resolve (references, then the check of each value)
-// and build (the App). The package reads no file and knows no host: the same
-// text gives the same App everywhere.
+// and build (the App). The package opens no file and knows no host: the same
+// texts give the same App everywhere.
 package manifest

@@ -11,6 +11,9 @@ func KeyExamples() []KeyExample {
 		for _, k := range s.keys() {
 			if t, ok := k.value.(*table); ok {
 				walk(join(path, k.name), t.section)
+				if inner, ok := member(t.section); ok {
+					walk(join(path, k.name)+".x", inner)
+				}
 				continue
 			}
 			all = append(all, KeyExample{path, k.name + " = " + k.example})

@@ -29,6 +29,14 @@ var (
 	port     = &form{label: "port", number: true, pattern: `^[0-9]{1,5}$`, check: checkPort}
 	unitName = &form{label: "unit", pattern: unitPattern, check: checkUnit}
 	listen   = &form{label: "address", number: true, check: checkListen}
+
+	instanceName = &form{label: "name", number: true, pattern: instancePattern, check: checkInstance}
+	calendar     = &form{label: "calendar event", check: checkCalendar}
+	bind         = &form{label: "path or `HOST:INSIDE`", pattern: `^/`, check: checkBind}
+	maybePath    = &form{label: "path", pattern: `^-?/`, check: checkMaybePath}
+	lineName     = &form{label: "name", pattern: `^[a-z][a-z0-9-]*$`, check: checkLineName}
+	packageName  = &form{label: "package", pattern: packagePattern, check: checkPackage}
+	packageVer   = &form{label: "version", pattern: `^[A-Za-z0-9][A-Za-z0-9.+:~_^-]*$`, check: checkVersion}
 )
 
 const (
@@ -112,17 +120,38 @@ func checkRelPath(s string) (string, *flaw) {
 	return clean, nil
 }
 
-func checkEnvFile(s string) (string, *flaw) {
+// checkMaybePath takes a path, with a - in front if it may be absent.
+func checkMaybePath(s string) (string, *flaw) {
 	file, optional := strings.CutPrefix(s, "-")
 	clean, flaw_ := checkAbsPath(file)
-	if flaw_ != nil {
-		flaw_.hint = `write an absolute path, such as "${configuration_dir}/environment"`
-		return "", flaw_
-	}
-	if optional {
+	if optional && flaw_ == nil {
 		clean = "-" + clean
 	}
-	return clean, nil
+	return clean, flaw_
+}
+
+// checkBind takes a path of the host and, behind a colon, where it is inside.
+func checkBind(s string) (string, *flaw) {
+	parts := strings.Split(s, ":")
+	if len(parts) > 2 {
+		return "", &flaw{quote(s) + " is not a bind", `write "/srv/data" or "/srv/data:/data"`}
+	}
+	for i, p := range parts {
+		clean, flaw_ := checkAbsPath(p)
+		if flaw_ != nil {
+			return "", flaw_
+		}
+		parts[i] = clean
+	}
+	return strings.Join(parts, ":"), nil
+}
+
+func checkEnvFile(s string) (string, *flaw) {
+	clean, flaw_ := checkMaybePath(s)
+	if flaw_ != nil {
+		flaw_.hint = `write an absolute path, such as "${configuration_dir}/environment"`
+	}
+	return clean, flaw_
 }
 
 func checkMode(s string) (string, *flaw) {

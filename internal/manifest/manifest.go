@@ -1,15 +1,26 @@
 package manifest
 
 import (
+	"strings"
+
 	"github.com/landfast/landfast"
 )
 
 // manifest is the whole of a landfast.toml.
 type manifest struct {
-	name, description       text
+	name, externalName      text
+	releaseName             text
+	description, stack      text
 	user, group, deployUser text
+	dynamicUser             boolean
+	grants                  texts
 	paths                   paths
 	service                 service
+	services                services
+	timers                  timers
+	environment             environment
+	machine                 machine
+	chroot                  chroot
 	socket                  socket
 	env                     env
 	dirs                    dirs
@@ -22,72 +33,12 @@ type manifest struct {
 	systemd                 directives
 }
 
-func (m *manifest) keys() []key {
-	return []key{
-		{
-			name: "name", value: m.name.as(appName), must: true, ref: "name", example: `"web"`,
-			doc: "The app. Its unit, account, group and directories are named after it; where one of them is renamed, what is made of it follows.",
-		},
-		{
-			name: "description", directive: "Description", value: m.description.as(anyText), def: `"${name}"`, ref: "description", example: `"The shop"`,
-			doc: "What the app is, in one line, as `systemctl status` shows it.",
-		},
-		{
-			name: "user", directive: "User", value: m.user.as(account), def: `"${service_name}"`, ref: "user", example: `"shop"`,
-			doc: "The account that the app runs as. It is made if there is none, without a login, and cannot write the app's code.",
-		},
-		{
-			name: "group", directive: "Group", value: m.group.as(account), def: `"${user}"`, ref: "group", example: `"shop"`,
-			doc: "The group that the app runs as. It may read the releases.",
-		},
-		{
-			name: "deploy_user", value: m.deployUser.as(account), def: `"landfast"`, ref: "deploy_user", example: `"deploy"`,
-			doc: "The account that owns the releases. It must not be the one that the app runs as.",
-		},
-		{name: "paths", value: &table{section: &m.paths, always: true}, doc: "Where the app lives. All paths are absolute."},
-		{name: "source", value: &table{section: &m.source}, doc: "Where a release comes from. Without it, `landfast deploy --from` has to say."},
-		{name: "service", value: &table{section: &m.service, always: true}, doc: "The process of the app: one systemd service."},
-		{name: "socket", value: &table{section: &m.socket, set: m.socket.switchOn}, doc: "A socket that systemd holds for the service: while the service restarts, requests wait instead of being refused. Leave the section out if the app opens its own."},
-		{name: "env", value: &table{section: &m.env, always: true}, doc: "The environment of the app."},
-		{name: "dirs", value: &table{section: &m.dirs, always: true}, doc: "The directories that systemd keeps for the app, each owned by it and named to it in a variable."},
-		{name: "health", value: &table{section: &m.health, always: true}, doc: "When a new release counts as healthy. Whatever the check, a service that dies fails it at once."},
-		{name: "hooks", value: &table{section: &m.hooks}, doc: "Commands that belong to a deployment. They run as the app's user, in the environment of the service."},
-		{name: "cutover", value: &table{section: &m.cutover, always: true}, doc: "How a new release takes over from the old one."},
-		{name: "releases", value: &table{section: &m.releases, always: true}, doc: "Which releases are kept, and how large one may be."},
-		{name: "sandbox", value: &table{section: &m.sandbox, always: true}, doc: "Powers that are taken away from the app."},
-		{name: "systemd", value: &table{section: &m.systemd}, doc: "Systemd's own settings, passed through as they are."},
-	}
-}
-
 // Parse reads the text of a manifest. name is the file that messages name. The
 // App it gives is complete: defaults filled in, references resolved. An error
 // is a *landfast.Error of kind Invalid that wraps Errors, all mistakes of the
 // text in one go; of a syntax error, that one alone.
 func Parse(name string, text []byte) (*landfast.App, error) {
-	d, root := read(&source{name: name, text: text[:len(text):len(text)]})
-	if root == nil {
-		return nil, d.err()
-	}
-	m := &manifest{}
-	d.section("", m, root)
-	d.resolve()
-	app := m.build(d)
-	if err := d.err(); err != nil {
-		return nil, err
-	}
-	app.Manifest = string(text)
-	return app, nil
-}
-
-// read parses src. The tree is nil when its syntax is wrong.
-func read(src *source) (*decoder, *node) {
-	probs := &problems{}
-	root, ok := parse(src, probs)
-	d := &decoder{problems: probs, root: root, refs: map[string]*text{}, off: map[string]string{}, index: index()}
-	if !ok {
-		return d, nil
-	}
-	return d, root
+	return ParseLayers(Layer{Name: name, Text: text})
 }
 
 // build makes the App of a manifest whose texts are resolved.
@@ -95,9 +46,12 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	app := &landfast.App{
 		Name:        m.name.value,
 		Description: m.description.value,
+		Stack:       m.stack.value,
 		User:        m.user.value,
 		Group:       m.group.value,
 		DeployUser:  m.deployUser.value,
+		DynamicUser: m.dynamicUser.on,
+		Grants:      m.grants.values(),
 		Paths:       m.paths.build(d),
 		Env:         m.env.vars(),
 		EnvFiles:    m.env.fileList(),
@@ -105,18 +59,52 @@ func (m *manifest) build(d *decoder) *landfast.App {
 		Cutover:     landfast.Cutover{Strategy: landfast.Strategy(m.cutover.strategy.value)},
 		Source:      m.source.build(d),
 		Releases:    m.releases.build(),
-		Sandbox:     landfast.Sandbox{Profile: m.sandbox.profile.value},
+		Sandbox:     landfast.Sandbox{Profile: m.sandbox.profile.value, Allow: m.sandbox.allow.values()},
 		Systemd:     m.systemd.build(d, m.socket.on),
+		Chroot:      m.chroot.build(d),
 	}
 	current := app.Paths.Current
-	app.Services = []landfast.Service{m.service.build(d, current)}
-	if m.socket.on {
-		app.Services[0].Socket = m.socket.build(d, m.service.name.value)
-	}
+	app.Before = m.environment.build(d, current, m.service.name.value)
+	app.Services = m.buildServices(d, current)
 	app.Health = m.health.build(d, current, m)
 	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current)}
 	m.checkAccounts(d)
+	m.checkDynamic(d)
 	return app
+}
+
+// buildServices makes the main service, then the others, then those of timers.
+func (m *manifest) buildServices(d *decoder, current string) []landfast.Service {
+	machine := m.buildMachine(d)
+	within := current
+	if machine != nil {
+		within = "/" // of the machine
+	}
+	main := m.service.build(d, within)
+	if machine != nil {
+		main.Kind, main.Machine = landfast.KindNspawn, machine
+	}
+	if m.socket.on {
+		main.Socket = m.socket.build(d, m.service.name.value)
+	}
+	built := []landfast.Service{main}
+	names := []*text{&m.service.name}
+	for _, e := range m.services.list {
+		built = append(built, e.build(d, current))
+		names = append(names, &e.service.name)
+	}
+	for _, t := range m.timers.list {
+		built = append(built, t.build(d, current))
+		names = append(names, &t.service.name)
+	}
+	for i, a := range names {
+		for _, b := range names[:i] {
+			if a.ok() && b.ok() && a.value == b.value {
+				d.flaw(a, &flaw{"the unit " + quote(a.value) + " is that of " + strings.TrimSuffix(b.key, ".name") + " as well", "name one of them otherwise"})
+			}
+		}
+	}
+	return built
 }
 
 // checkAccounts keeps the app from writing its own code.
@@ -134,30 +122,4 @@ func (m *manifest) checkAccounts(d *decoder) {
 		}
 		d.flaw(at, &flaw{"the app runs as " + quote(m.user.value) + ", which owns its code", "user and deploy_user must differ"})
 	}
-}
-
-// index says in which sections each key of the description stands, by our name
-// and by systemd's.
-func index() map[string]*known {
-	all := map[string]*known{}
-	add := func(name, section string, k key) {
-		if all[name] == nil {
-			all[name] = &known{name: k.name}
-		}
-		all[name].sections = append(all[name].sections, section)
-	}
-	m := &manifest{}
-	for _, k := range m.keys() {
-		inner, section := []key{k}, ""
-		if t, ok := k.value.(*table); ok {
-			inner, section = t.section.keys(), k.name
-		}
-		for _, one := range inner {
-			add(one.name, section, one)
-			if one.directive != "" {
-				add(one.directive, section, one)
-			}
-		}
-	}
-	return all
 }

@@ -72,6 +72,9 @@ type problems struct {
 
 // add notes a mistake at offset of src.
 func (p *problems) add(src *source, offset int, key, msg, hint string) {
+	if src.standIn != nil {
+		src, offset = src.standIn.src, src.standIn.pos
+	}
 	line, column, text := src.place(offset)
 	problem := Problem{File: src.name, Line: line, Column: column, Key: key, Msg: msg, Hint: hint, Source: text}
 	if !slices.Contains(p.list, problem) {

@@ -23,7 +23,8 @@ const referenceHead = `# landfast.toml
 
 <!-- Generated from the description of the keys by "go run ./internal/gen". Change it there. -->
 
-A manifest describes one app, in [TOML](https://toml.io). Only ` + "`name`" + ` and the command are required:
+A manifest describes one app, in [TOML](https://toml.io). Only ` + "`name`" + ` and the command are required, and a
+` + "`stack`" + ` may give the command:
 
 ` + "```toml" + `
 name = "web"
@@ -43,6 +44,14 @@ command = "bin/web"
 - **Modes** are octal, as a string: ` + "`\"0750\"`" + `.
 - Where a list is taken, a single value stands for a list of it.
 - Line breaks and other control characters cannot be part of a value.
+
+## Files
+
+Beside ` + "`landfast.toml`" + ` may lie files that hold what differs: ` + "`landfast.ENV.toml`" + ` for an environment that ` + "`--env ENV`" + ` or the
+variable ` + "`LANDFAST_ENV`" + ` names, ` + "`landfast.HOST.toml`" + ` for a host by its short name, and ` + "`landfast.local.toml`" + `. They come in
+this order, the stack's preset being the first of all; a later one needs to say only what it changes. Tables are merged;
+anything else, a list as well, is replaced. Another kind of [source] or [health] replaces the whole section.
+` + "`landfast config`" + ` prints what it comes to. What is installed is that text, as one file.
 
 ## References
 
@@ -69,6 +78,7 @@ func writeRefs(b *strings.Builder, m *manifest) {
 			}
 		}
 	}
+	b.WriteString("| `${instance}` | the name of the instance, in `services.NAME` with `instances` |\n")
 	for _, d := range m.dirs.all() {
 		fmt.Fprintf(b, "| `${%s}` | the path of `dirs.%s`, where it is switched on |\n", d.ref(), d.kind)
 	}
@@ -91,6 +101,10 @@ func writeTables(b *strings.Builder, path string, s section) {
 			}
 			fmt.Fprintf(b, "\n%s of `%s` may be set.\n", few, strings.Join(keys, "`, `"))
 		}
+		if inner, ok := member(t.section); ok {
+			writeMember(b, name, inner)
+			continue
+		}
 		writeSection(b, t.section)
 		if name == "dirs" {
 			writeDirTable(b)
@@ -98,6 +112,57 @@ func writeTables(b *strings.Builder, path string, s section) {
 		writeTables(b, name, t.section)
 	}
 }
+
+// writeMember writes the keys of the tables in the section called name, without
+// repeating those that are as in [service].
+func writeMember(b *strings.Builder, name string, s section) {
+	as := map[string]string{}
+	for _, k := range (&service{}).keys() {
+		as[k.name] = k.doc + k.def
+	}
+	fmt.Fprintf(b, "\n### [%s.NAME]\n", name)
+	var same []string
+	var differ []key
+	for _, k := range s.keys() {
+		if doc, ok := as[k.name]; ok && (doc == k.doc+k.def || k.name == "name") {
+			same = append(same, k.name)
+		} else {
+			differ = append(differ, k)
+		}
+	}
+	fmt.Fprintf(b, "\n`%s` are as in [service], with a `name` of `\"${service_name}-NAME\"`. `${service_name}`, `${identifier}` and the variables of [%s.NAME.env] stand for what they are in this section.\n", strings.Join(same, "`, `"), name)
+	writeSection(b, only{differ})
+	for _, k := range differ {
+		if t, ok := k.value.(*table); ok {
+			fmt.Fprintf(b, "\n### [%s.NAME.%s]\n\n%s\n", name, k.name, memberDoc(k, t))
+			if f, ok := t.section.(freeSection); ok {
+				writeSection(b, f)
+			}
+		}
+	}
+}
+
+// memberDoc is what a section of a section is for.
+func memberDoc(k key, t *table) string {
+	var inner []string
+	for _, one := range t.section.keys() {
+		if one.isTable() {
+			inner = append(inner, "[systemd."+one.name+"]")
+		}
+	}
+	switch {
+	case len(inner) > 0:
+		return k.doc + " It has " + strings.Join(inner, ", ") + "."
+	case len(t.section.keys()) > 0:
+		return k.doc + " Its keys are those of [" + k.name + "]."
+	}
+	return k.doc
+}
+
+// only is some keys of a section.
+type only struct{ list []key }
+
+func (o only) keys() []key { return o.list }
 
 // writeDirTable writes the keys of a directory.
 func writeDirTable(b *strings.Builder) {

@@ -40,6 +40,9 @@ func (d *decoder) resolveText(t *text, stack []frame) bool {
 		good = good && ok
 	}
 	t.value, t.state = b.String(), resolved
+	if t.derive != nil {
+		t.value = t.derive(t.value)
+	}
 	if !good || !d.check(t) {
 		t.state = bad
 	}
@@ -49,10 +52,7 @@ func (d *decoder) resolveText(t *text, stack []frame) bool {
 // follow is the value of the reference on top of stack.
 func (d *decoder) follow(stack []frame) (string, bool) {
 	top := stack[len(stack)-1]
-	target := top.part.text
-	if target == nil {
-		target = d.refs[top.part.ref]
-	}
+	target := d.target(top.text, top.part)
 	switch {
 	case target == nil:
 		d.unknownRef(top)
@@ -63,6 +63,18 @@ func (d *decoder) follow(stack []frame) (string, bool) {
 	}
 	ok := d.resolveText(target, stack)
 	return target.value, ok
+}
+
+// target is what the reference p in t stands for, or nil. A text of a section
+// with names of its own does not refer to itself but to what it shadows.
+func (d *decoder) target(t *text, p part) *text {
+	if p.text != nil {
+		return p.text
+	}
+	if own := t.local[p.ref]; own != nil && own != t {
+		return own
+	}
+	return d.refs[p.ref]
 }
 
 // cycle reports texts that are made of each other, at the first of them that
@@ -91,8 +103,10 @@ func (d *decoder) cycle(stack []frame, target *text) {
 func (d *decoder) unknownRef(f frame) {
 	ref := f.part.ref
 	msg := "unknown reference ${" + ref + "}"
-	hint := didYouMean(ref, slices.Sorted(maps.Keys(d.refs)))
+	hint := didYouMean(ref, slices.Concat(slices.Sorted(maps.Keys(f.text.local)), slices.Sorted(maps.Keys(d.refs))))
 	switch {
+	case ref == instanceRef:
+		msg, hint = "there are no instances here", "${instance} is for [services.NAME] with instances"
 	case d.off[ref] != "":
 		msg = "${" + ref + "} refers to a directory that is not switched on"
 		hint = "write " + d.off[ref] + " = true in [dirs]"
@@ -139,11 +153,7 @@ func (d *decoder) origin(t *text) *node {
 		return t.src
 	}
 	for _, p := range t.parts {
-		target := p.text
-		if target == nil {
-			target = d.refs[p.ref]
-		}
-		if target != nil && target != t {
+		if target := d.target(t, p); target != nil && target != t {
 			if n := d.origin(target); n != d.root {
 				return n
 			}

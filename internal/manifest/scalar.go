@@ -103,6 +103,10 @@ func (t *texts) values() []string {
 }
 
 func (t *texts) label() string {
+	if len(t.form.words) > 0 {
+		one := &text{form: t.form}
+		return "list of " + one.label()
+	}
 	if strings.HasSuffix(t.form.label, "s") {
 		return "list of " + t.form.label + "es"
 	}

@@ -37,7 +37,7 @@ func sectionSchema(sec section) *jsonschema.Schema {
 		}
 		s.Properties[k.name] = one
 		s.PropertyOrder = append(s.PropertyOrder, k.name)
-		if t, ok := k.value.(*table); k.must || ok && t.always && len(one.Required) > 0 {
+		if t, ok := k.value.(*table); k.must && !k.late || ok && t.always && len(one.Required) > 0 {
 			s.Required = append(s.Required, k.name)
 		}
 	}
@@ -49,7 +49,15 @@ func sectionSchema(sec section) *jsonschema.Schema {
 		s.AdditionalProperties = v.schema()
 		s.PropertyNames = &jsonschema.Schema{Pattern: pattern}
 	}
+	if c, ok := sec.(constrainer); ok {
+		c.constrain(s)
+	}
 	return s
+}
+
+// constrainer is a section whose schema says more than what each key may be.
+type constrainer interface {
+	constrain(s *jsonschema.Schema)
 }
 
 // choiceSchema says that no two of the keys of a choice stand together, and

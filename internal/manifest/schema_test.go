@@ -58,7 +58,7 @@ func beyondSchema() []string {
 		"error-name-reserved", "error-name-ours", "error-user", "error-user-root", "error-deploy-user",
 		"error-command-prefix", "error-oneshot", "error-socket", "error-socket-mode-without-unix-socket",
 		"error-max-size-overflow", "error-health-no-port", "error-health-times", "error-health-unit-off",
-		"error-source-archive", "error-health-tcp",
+		"error-source-archive", "error-health-tcp", "error-stack-name", "error-dynamic-user",
 	}
 }
 
@@ -116,12 +116,28 @@ func exampleManifest(e manifest.KeyExample) string {
 		"env":     `PORT = 80`,
 		"dirs":    "configuration = true\nruntime = true",
 	}
+	switch part, name, _ := strings.Cut(e.Section, "."); {
+	case part == "services" && name != "":
+		sections["services.x"] = `command = "bin/x"`
+		if strings.HasSuffix(name, "Socket") || strings.HasSuffix(name, "socket") {
+			sections["services.x.socket"] = "listen = 81"
+		}
+	case part == "timers" && name != "":
+		sections["timers.x"] = "command = \"bin/x\"\ncalendar = \"daily\""
+	case part == "machine":
+		sections["service"] = `kind = "nspawn"`
+		sections["machine"] = `network = "host"`
+	case part == "environment":
+		sections["environment"] = `command = "bin/x"`
+	}
 	beside := map[string]string{
 		"source.digest": `archive = "web.zip"`, "source.strip": `archive = "web.zip"`,
 		"source.archive":  `digest = "sha256:` + strings.Repeat("0", 64) + `"`,
 		"source.revision": `git = "/srv/git/web"`, "source.branch": `git = "/srv/git/web"`,
 		"source.tag": `git = "/srv/git/web"`, "source.commit": `git = "/srv/git/web"`,
 		"health.port": `http = "/"`, "health.status": `http = "/"`, "health.body": `http = "/"`,
+		"source.version": `package = "web"`, "services.x.socket.mode": `listen = "/run/a"`, "services.x.socket.user": `listen = "/run/a"`,
+		"services.x.socket.group": `listen = "/run/a"`, "services.x.socket.backlog": `listen = 80`,
 		"socket.mode": `listen = "/run/a"`, "socket.user": `listen = "/run/a"`, "socket.group": `listen = "/run/a"`, "socket.backlog": `listen = 80`,
 	}
 	if e.Section == "systemd.Socket" {
@@ -132,7 +148,7 @@ func exampleManifest(e manifest.KeyExample) string {
 	}
 	lines := []string{}
 	for line := range strings.Lines(sections[e.Section]) {
-		if !strings.HasPrefix(line, key+" ") {
+		if !strings.HasPrefix(line, key+" ") && !(strings.HasPrefix(line, "listen ") && strings.Contains(beside[e.Section+"."+key], "listen")) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/landfast/landfast"
 )
@@ -18,7 +19,7 @@ func (p *paths) keys() []key {
 			doc: "Below which the directories of all apps lie.",
 		},
 		{
-			name: "deploy", value: p.deploy.as(ownPath), def: `"${base_dir}/${name}"`, ref: "deploy_dir", example: `"/srv/shop"`,
+			name: "deploy", value: p.deploy.as(ownPath), def: `"${base_dir}/${external_name}"`, ref: "deploy_dir", example: `"/srv/shop"`,
 			doc: "The directory of this app.",
 		},
 		{
@@ -126,6 +127,7 @@ func (r *releases) build() landfast.Retention {
 // sandbox is [sandbox].
 type sandbox struct {
 	profile text
+	allow   texts
 }
 
 func (s *sandbox) keys() []key {
@@ -134,5 +136,18 @@ func (s *sandbox) keys() []key {
 			name: "profile", value: s.profile.as(words("none", "baseline", "strict")), def: `"strict"`, example: `"baseline"`,
 			doc: "`strict` leaves what a web app needs and takes the rest; `baseline` takes what hardly any app needs; `none` takes nothing.",
 		},
+		{
+			name: "allow", value: s.allow.as(lineName), note: "nothing more", example: `["jit"]`,
+			doc: "Lines of the profile that are left out, by name. `jit` lets the app make code at run time. A list here replaces that of the stack.",
+		},
 	}
+}
+
+// checkLineName takes what can be the name of a line of a profile; which there
+// are, the profiles know.
+func checkLineName(s string) (string, *flaw) {
+	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return "", &flaw{quote(s) + " is not the name of a line of a sandbox profile", ""}
+	}
+	return s, nil
 }

@@ -119,7 +119,7 @@ func (d *dir) decode(dec *decoder, key string, n *node) {
 		return
 	}
 	if !d.on {
-		d.absent(dec, key)
+		d.absent(dec, key, n)
 		return
 	}
 	dec.section(key, d, given)
@@ -128,7 +128,7 @@ func (d *dir) decode(dec *decoder, key string, n *node) {
 	dec.refs[d.ref()] = &d.location
 }
 
-func (d *dir) absent(dec *decoder, _ string) { dec.off[d.ref()] = string(d.kind) }
+func (d *dir) absent(dec *decoder, _ string, _ *node) { dec.off[d.ref()] = string(d.kind) }
 
 func (d *dir) label() string { return "true, name or table" }
 

@@ -66,14 +66,14 @@ func (v *variable) decode(d *decoder, key string, n *node) {
 				return
 			}
 		}
-		v.text.src, v.text.parts = n, []part{{literal: s}}
-		d.texts = append(d.texts, &v.text)
+		v.text.parts = []part{{literal: s}}
+		d.track(&v.text, key, n)
 	default:
 		d.wrongType(key, n, "a string, a number or a boolean")
 	}
 	v.env.list = append(v.env.list, v)
 	if strings.ToUpper(v.name) == v.name {
-		d.refs[v.name] = &v.text
+		d.scope()[v.name] = &v.text
 	}
 }
 

@@ -6,32 +6,47 @@ import (
 	"github.com/landfast/landfast"
 )
 
-// service is [service].
+// service is [service], and what [services.NAME] and [timers.NAME] share with it.
 type service struct {
 	name, kind                   text
-	command, stop, reload        command
+	command, wrapper             command
+	stop, reload                 command
 	beforeStart                  commands
 	restart, restartDelay        text
+	restartFlag                  flagFile
 	startTimeout, stopTimeout    text
 	after, wants, requires       texts
 	limitNofile                  integer
 	limitCore, umask, identifier text
+	what                         text // kind of service
 }
 
+// defaultName is the unit of the main service, without its suffix.
+const defaultName = `"${external_name}"`
+
+// keys are those of the main service.
 func (s *service) keys() []key {
-	return slices.Concat(s.processKeys(), s.unitKeys())
+	keys := slices.Concat(s.processKeys(defaultName), s.restartKeys(), s.unitKeys())
+	return slices.Insert(keys, 1, key{
+		name: "kind", value: s.what.as(words("process", string(landfast.KindNspawn))), def: `"process"`, example: `"process"`,
+		doc: "What is run: `process` is a command; with `nspawn` the release is the root file system of a container of systemd-nspawn, see [machine].",
+	})
 }
 
 // processKeys are the keys of what is run.
-func (s *service) processKeys() []key {
+func (s *service) processKeys(name string) []key {
 	return []key{
 		{
-			name: "name", value: s.name.as(appName), def: `"${name}"`, ref: "service_name", example: `"shop-web"`,
-			doc: "The unit, without its suffix. Account, directories and log identifier follow it.",
+			name: "name", value: s.name.as(appName), def: name, ref: "service_name", example: `"shop-web"`,
+			doc: "The unit, without its suffix. Of the main service, account, directories and log identifier follow it.",
 		},
 		{
-			name: "command", directive: "ExecStart", value: &s.command, must: true, example: `"bin/web --data ${shared_dir}"`,
-			doc: "What to run: a string that is split into words like in a shell (but no shell runs), or a list of words. A program with a `/` that is not absolute lies in the release; a bare word is found on systemd's path. References are filled in after the splitting, so that a value with spaces stays one argument.",
+			name: "command", directive: "ExecStart", value: &s.command, must: true, late: true, example: `"bin/web --data ${shared_dir}"`,
+			doc: "What to run: a string that is split into words like in a shell (but no shell runs), or a list of words. A program with a `/` that is not absolute lies in the release; a bare word is found on systemd's path. References are filled in after the splitting, so that a value with spaces stays one argument. A `stack` may give it.",
+		},
+		{
+			name: "wrapper", value: &s.wrapper, example: `["/usr/bin/nice", "-n", "5"]`,
+			doc: "A program, with its arguments, that the command is an argument of. Its path is found like that of a command.",
 		},
 		{
 			name: "type", directive: "Type", value: s.kind.as(words("exec", "simple", "notify", "forking", "oneshot")), def: `"exec"`, example: `"notify"`,
@@ -46,6 +61,20 @@ func (s *service) processKeys() []key {
 			doc: "How to stop the service, where SIGTERM is not enough.",
 		},
 		{
+			name: "start_timeout", directive: "TimeoutStartSec", value: s.startTimeout.as(span), note: "systemd's, 90s", example: `"2min"`,
+			doc: "How long the service may take to start.",
+		},
+		{
+			name: "stop_timeout", directive: "TimeoutStopSec", value: s.stopTimeout.as(span), note: "systemd's, 90s", example: `"30s"`,
+			doc: "How long the service may take to stop before it is killed.",
+		},
+	}
+}
+
+// restartKeys are the keys of what is to go on running.
+func (s *service) restartKeys() []key {
+	return []key{
+		{
 			name: "reload", directive: "ExecReload", value: s.reload.prefixed(), note: "not reloadable", example: `"bin/web reload"`,
 			doc: "How to make the service read its configuration anew.",
 		},
@@ -58,12 +87,8 @@ func (s *service) processKeys() []key {
 			doc: "How long to wait before that.",
 		},
 		{
-			name: "start_timeout", directive: "TimeoutStartSec", value: s.startTimeout.as(span), note: "systemd's, 90s", example: `"2min"`,
-			doc: "How long the service may take to start.",
-		},
-		{
-			name: "stop_timeout", directive: "TimeoutStopSec", value: s.stopTimeout.as(span), note: "systemd's, 90s", example: `"30s"`,
-			doc: "How long the service may take to stop before it is killed.",
+			name: "restart_flag", value: &s.restartFlag, note: "none", example: `true`,
+			doc: "A file that restarts the service when somebody touches it, so that this needs no other right than to write there. `true` is `" + defaultFlag + "`; a string is the path.",
 		},
 	}
 }
@@ -97,16 +122,17 @@ func (s *service) unitKeys() []key {
 		},
 		{
 			name: "identifier", directive: "SyslogIdentifier", value: s.identifier.as(anyText), def: `"${service_name}"`, ref: "identifier", example: `"shop"`,
-			doc: "The name of the app in the log.",
+			doc: "The name of the service in the log.",
 		},
 	}
 }
 
+// build gives the service with its programs below the release at current.
 func (s *service) build(d *decoder, current string) landfast.Service {
 	built := landfast.Service{
 		Unit:         s.name.value + ".service",
 		Type:         s.kind.value,
-		Command:      s.command.build(d, current),
+		Command:      s.wrapped(d, current),
 		BeforeStart:  s.beforeStart.build(d, current),
 		Stop:         s.stop.optional(d, current),
 		Reload:       s.reload.optional(d, current),
@@ -121,6 +147,7 @@ func (s *service) build(d *decoder, current string) landfast.Service {
 		LimitCORE:    s.limitCore.value,
 		Umask:        s.umask.value,
 		Identifier:   s.identifier.value,
+		RestartFlag:  s.restartFlag.value(),
 	}
 	if built.Type != "oneshot" {
 		return built
@@ -132,6 +159,26 @@ func (s *service) build(d *decoder, current string) landfast.Service {
 		d.flaw(&s.restart, &flaw{"systemd refuses " + quote(built.Restart) + " for type oneshot", `write "no" or "on-failure"`})
 	}
 	return built
+}
+
+// wrapped is the command behind its wrapper.
+func (s *service) wrapped(d *decoder, current string) landfast.Command {
+	cmd := s.command.build(d, current)
+	if !s.wrapper.given() {
+		return cmd
+	}
+	wrapper := s.wrapper.build(d, current)
+	if len(cmd.Argv) == 0 || len(wrapper.Argv) == 0 {
+		return landfast.Command{} // reported already
+	}
+	return landfast.Command{Argv: slices.Concat(wrapper.Argv, cmd.Argv)}
+}
+
+// requireCommand reports when there is nothing to run.
+func (s *service) requireCommand(d *decoder, hint string) {
+	if c := &s.command; !c.given() && c.missing != nil {
+		d.at(c.missing, c.key, "is missing", `write command = "bin/web"`+hint)
+	}
 }
 
 // optional is the command, or nil when it is not set.

@@ -9,12 +9,13 @@ import (
 // socket is [socket].
 type socket struct {
 	on                bool
+	at                *node
 	listen            texts
 	mode, user, group text
 	backlog           integer
 }
 
-func (s *socket) switchOn() { s.on = true }
+func (s *socket) switchOn(at *node) { s.on, s.at = true, at }
 
 func (s *socket) keys() []key {
 	return []key{

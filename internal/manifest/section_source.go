@@ -9,26 +9,33 @@ import (
 
 // artifact is [source]. (source is a text of ours.)
 type artifact struct {
-	dir, archive, git             text
+	dir, archive, git, pkg        text
 	digest                        text
 	strip                         integer
 	revision, branch, tag, commit text
+	version                       text
 }
 
 const (
 	digestPattern = `^sha256:[0-9a-f]{64}$`
 	commitPattern = `^([0-9a-f]{40}|[0-9a-f]{64})$`
+	// Names of Debian's and of RPM packages, with the architecture where it is
+	// not that of the host.
+	packagePattern = `^[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9]+)?$`
 )
 
 var (
 	digests = regexp.MustCompile(digestPattern)
 	commits = regexp.MustCompile(commitPattern)
+
+	packages = regexp.MustCompile(packagePattern)
+	versions = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+:~_^-]*$`)
 	// gitURLs are the ways to a repository that cannot run a command of their own.
 	gitURLs = regexp.MustCompile(`^((https|http|ssh|git|file)://[^-]|[A-Za-z0-9._]+@[A-Za-z0-9.-]+:|\.{0,2}/)`)
 )
 
 func (a *artifact) choices() (keys []string, must bool) {
-	return []string{"dir", "archive", "git"}, true
+	return []string{"dir", "archive", "git", "package"}, true
 }
 
 func (a *artifact) keys() []key {
@@ -49,6 +56,10 @@ func (a *artifact) keys() []key {
 			doc: "A git repository.",
 		},
 		{
+			name: "package", value: a.pkg.as(packageName), example: `"shop"`,
+			doc: "A package of the distribution, which its own tool installs.",
+		},
+		{
 			name: "digest", value: a.digest.as(digest), example: `"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`,
 			doc: "`archive`: what it must be. Required for a URL.",
 		},
@@ -63,6 +74,7 @@ func (a *artifact) keys() []key {
 		{name: "branch", value: a.branch.as(revision), example: `"main"`, doc: "`git`: a branch."},
 		{name: "tag", value: a.tag.as(revision), example: `"v1.4"`, doc: "`git`: a tag."},
 		{name: "commit", value: a.commit.as(commit), example: `"4be1c9a0c1d2e3f405162738495a6b7c8d9e0f1a"`, doc: "`git`: a commit, in full."},
+		{name: "version", value: a.version.as(packageVer), note: "the newest", example: `"1.4-1"`, doc: "`package`: its version."},
 	}
 }
 
@@ -92,6 +104,23 @@ func checkCommit(s string) (string, *flaw) {
 func checkRevision(s string) (string, *flaw) {
 	if s == "" || strings.HasPrefix(s, "-") || strings.ContainsAny(s, " ~^:?*[\\") || strings.Contains(s, "..") {
 		return "", &flaw{quote(s) + " is not the name of a branch, a tag or a commit", ""}
+	}
+	return s, nil
+}
+
+func checkPackage(s string) (string, *flaw) {
+	if name, version, ok := strings.Cut(s, "="); ok && packages.MatchString(name) {
+		return "", &flaw{"a version stands apart", "write version = " + quote(version)}
+	}
+	if !packages.MatchString(s) {
+		return "", &flaw{quote(s) + " is not the name of a package", ""}
+	}
+	return s, nil
+}
+
+func checkVersion(s string) (string, *flaw) {
+	if !versions.MatchString(s) {
+		return "", &flaw{quote(s) + " is not the version of a package", ""}
 	}
 	return s, nil
 }
@@ -129,8 +158,13 @@ func (a *artifact) build(d *decoder) landfast.Source {
 		}
 	case a.git.src != nil:
 		built = landfast.Source{Kind: landfast.SourceGit, Location: a.git.value, Revision: a.pick(d, revisions)}
+	case a.pkg.src != nil:
+		built = landfast.Source{Kind: landfast.SourcePackage, Location: a.pkg.value, Revision: a.version.value}
 	default:
 		return built
+	}
+	if built.Kind != landfast.SourcePackage {
+		a.refuse(d, "package", &a.version)
 	}
 	if built.Kind != landfast.SourceArchive {
 		a.refuse(d, "archive", &a.digest)

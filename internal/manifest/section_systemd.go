@@ -12,6 +12,14 @@ import (
 // directives is [systemd]: systemd's own settings, by section.
 type directives struct {
 	unit, service, socket, install passthrough
+	timer                          passthrough
+	timed                          bool // there is a timer instead of a socket
+}
+
+// withTimer lets s have settings of a timer instead of a socket.
+func (s *directives) withTimer() *directives {
+	s.timed = true
+	return s
 }
 
 // passthrough is one section of them.
@@ -32,11 +40,15 @@ const directivePattern = `^[A-Z][A-Za-z0-9]*$`
 var directiveNames = regexp.MustCompile(directivePattern)
 
 func (s *directives) keys() []key {
+	third := key{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where there is one."}
+	if s.timed {
+		third = key{name: "Timer", value: &table{section: s.timer.of("Timer")}, doc: "[Timer]."}
+	}
 	return []key{
 		{name: "Unit", value: &table{section: s.unit.of("Unit")}, doc: "[Unit] of the service."},
 		{name: "Service", value: &table{section: s.service.of("Service")}, doc: "[Service]."},
-		{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where the manifest has a [socket]."},
-		{name: "Install", value: &table{section: s.install.of("Install")}, doc: "[Install] of the service."},
+		third,
+		{name: "Install", value: &table{section: s.install.of("Install")}, doc: "[Install] of the unit that is started with the machine."},
 	}
 }
 
@@ -70,6 +82,8 @@ func (p *passthrough) freeDoc() (doc, example string) {
 		example = `Documentation = "https://example.org/runbook"`
 	case "Service":
 		example = `OOMScoreAdjust = -500`
+	case "Timer":
+		example = `AccuracySec = "1s"`
 	case "Socket":
 		example = `KeepAlive = true`
 	default:
@@ -115,8 +129,8 @@ func (x *directive) add(d *decoder, key string, n *node) {
 
 // literal takes a value without references.
 func (x *directive) literal(d *decoder, key string, n *node, s string) {
-	t := &text{form: anyText, key: key, src: n, parts: []part{{literal: s}}}
-	d.texts = append(d.texts, t)
+	t := &text{form: anyText, parts: []part{{literal: s}}}
+	d.track(t, key, n)
 	x.values = append(x.values, t)
 }
 
@@ -129,7 +143,7 @@ func (x *directive) schema() *jsonschema.Schema {
 
 func (s *directives) build(d *decoder, socket bool) []landfast.Directive {
 	var built []landfast.Directive
-	for _, p := range []*passthrough{&s.unit, &s.service, &s.socket, &s.install} {
+	for _, p := range []*passthrough{&s.unit, &s.service, &s.socket, &s.timer, &s.install} {
 		for _, x := range p.list {
 			for _, t := range x.values {
 				if p == &s.socket && !socket {

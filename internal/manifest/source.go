@@ -9,7 +9,8 @@ import (
 type source struct {
 	name    string // of the file, as people know it
 	text    []byte
-	builtin bool // a default of ours: no place a person can look at
+	builtin bool  // a default of ours: no place a person can look at
+	standIn *node // the place to show instead of one in here; nil: here
 }
 
 // place is the line and the column of an offset, both from 1, the column in

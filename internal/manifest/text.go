@@ -40,12 +40,14 @@ const (
 
 // text is a string of a manifest. Its value is known once it is resolved.
 type text struct {
-	form  *form
-	key   string
-	src   *node // nil: not set
-	parts []part
-	state textState
-	value string
+	form   *form
+	key    string
+	src    *node // nil: not set
+	parts  []part
+	state  textState
+	value  string
+	local  map[string]*text    // names that come before those of the decoder
+	derive func(string) string // applied to what the parts give; nil: nothing
 }
 
 // as makes t a value of form f.
@@ -65,8 +67,13 @@ func (t *text) decode(d *decoder, key string, n *node) {
 	if !ok {
 		return
 	}
-	t.key, t.src = key, n
 	t.parts = d.parts(key, s, n, nil)
+	d.track(t, key, n)
+}
+
+// track notes t, set by n, among the texts to be resolved.
+func (d *decoder) track(t *text, key string, n *node) {
+	t.key, t.src, t.local = key, n, d.local
 	d.texts = append(d.texts, t)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/landfast/landfast"
 )
 
 // value is where the value of a key is decoded into. A value of a new kind
@@ -32,6 +34,11 @@ type key struct {
 	// directive is systemd's name of the same thing, for people who know that.
 	directive string
 	must      bool
+	// late: whether it must be set depends on other keys, and is found out when
+	// the App is built.
+	late bool
+	// derive makes the default of what def gives; nil: it is that. note says how.
+	derive func(string) string
 }
 
 // section is a table with known keys.
@@ -63,13 +70,14 @@ type decoder struct {
 	root  *node
 	texts []*text           // all that were set, to be resolved
 	refs  map[string]*text  // by the name in ${...}
+	local map[string]*text  // those of the section being decoded, which come before refs; nil: none
 	off   map[string]string // the key that switches on what a name refers to
 	index map[string]*known // where each key of the description stands
 }
 
 // absentee is a value that wants to know that its key is not set.
 type absentee interface {
-	absent(d *decoder, key string)
+	absent(d *decoder, key string, section *node)
 }
 
 // section decodes n into s. n is nil for a section that is not in the text: its
@@ -122,31 +130,48 @@ func (d *decoder) entries(path string, s section, keys []key, n *node, given map
 // key decodes the value of k, or its default.
 func (d *decoder) key(path string, k key, section, n *node) {
 	name := join(path, k.name)
-	if t, ok := k.value.(*text); ok && k.ref != "" {
-		d.refs[k.ref] = t
+	t, isText := k.value.(*text)
+	if isText && k.ref != "" {
+		d.scope()[k.ref] = t
 	}
 	switch {
 	case n != nil:
 		k.value.decode(d, name, n)
-	case k.must:
+	case k.must && !k.late:
 		d.missing(name, k, section)
 	case k.def != "":
 		k.value.decode(d, name, defaultNode(k.def))
+		if isText {
+			t.derive = k.derive
+		}
 	default:
 		if a, ok := k.value.(absentee); ok {
-			a.absent(d, name)
+			a.absent(d, name, d.nearby(section))
 		}
 	}
+}
+
+// scope is where the names of the section being decoded go.
+func (d *decoder) scope() map[string]*text {
+	if d.local != nil {
+		return d.local
+	}
+	return d.refs
+}
+
+// nearby is the place to show for what is missing in section, or in the whole
+// text where there is no such section.
+func (d *decoder) nearby(section *node) *node {
+	if section == nil || section.src.builtin {
+		return d.root
+	}
+	return section
 }
 
 // missing reports a key that has to be set. There is no place to show but the
 // section, or the beginning.
 func (d *decoder) missing(name string, k key, section *node) {
-	at := section
-	if at == nil {
-		at = d.root
-	}
-	d.at(at, name, "is missing", "write "+k.name+" = "+k.example)
+	d.at(d.nearby(section), name, "is missing", "write "+k.name+" = "+k.example)
 }
 
 // choice reports when more or fewer than one of the keys of a choice are set.
@@ -181,13 +206,12 @@ func (d *decoder) unknown(path string, keys []key, e *entry) (meant string) {
 	}
 	hint, meant := didYouMean(e.name, names), closest(e.name, names)
 	switch known := d.index[e.name]; {
+	case known != nil && slices.Contains(names, known.name):
+		hint, meant = "here it is called "+quote(known.name), known.name
 	case known != nil:
 		hint, meant = quote(e.name)+" "+known.place(), ""
 		if known.name != e.name {
 			hint = "here it is called " + quote(known.name) + "; it " + known.place()
-		}
-		if slices.Contains(known.sections, path) {
-			meant = known.name
 		}
 	case hint == "" && e.name != "" && e.name[0] >= 'A' && e.name[0] <= 'Z':
 		hint = "systemd's own settings stand in [systemd.Unit], [systemd.Service], [systemd.Socket] or [systemd.Install]"
@@ -196,21 +220,6 @@ func (d *decoder) unknown(path string, keys []key, e *entry) (meant string) {
 	}
 	d.add(e.value.src, e.pos, join(path, e.name), "unknown key", hint)
 	return meant
-}
-
-// known is a key of the description and the sections that have it; "" is the
-// top.
-type known struct {
-	name     string
-	sections []string
-}
-
-// place says where the key stands.
-func (k *known) place() string {
-	if k.sections[0] == "" {
-		return "belongs at the top, before any [section]"
-	}
-	return "belongs in [" + strings.Join(k.sections, "] or [") + "]"
 }
 
 // wrongType reports a value of a kind that the key does not take.
@@ -241,7 +250,10 @@ func join(path, name string) string {
 
 func itoa(i int) string { return strconv.Itoa(i) }
 
-func quote(s string) string { return `"` + s + `"` }
+// quote is a value as a message shows it.
+func quote(s string) string {
+	return `"` + strings.ReplaceAll(s, landfast.InstanceMark, "${"+instanceRef+"}") + `"`
+}
 
 // quoteAll is a list for people: "a", "b" or "c".
 func quoteAll(words []string) string {
@@ -261,19 +273,19 @@ type table struct {
 	section section
 	// always: the defaults count even when the section is not in the text.
 	always bool
-	// set is told that the section is there.
-	set func()
+	// set is told that the section is there, and where.
+	set func(*node)
 }
 
 func (t *table) decode(d *decoder, key string, n *node) {
 	if t.set != nil {
-		t.set()
+		t.set(n)
 	}
 	d.section(key, t.section, n)
 }
 
 // absent handles a section that is not in the text.
-func (t *table) absent(d *decoder, key string) {
+func (t *table) absent(d *decoder, key string, _ *node) {
 	if t.always {
 		d.section(key, t.section, nil)
 	}

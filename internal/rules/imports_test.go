@@ -13,7 +13,7 @@ var adapters = []string{"internal/source", "internal/release", "internal/health"
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.
-var pure = []string{"internal/plan", "internal/unit", "internal/manifest"}
+var pure = []string{"internal/plan", "internal/unit", "internal/manifest", "internal/stack"}
 
 // importRule says which imports of some packages are refused.
 type importRule struct {
@@ -37,7 +37,7 @@ var importRules = []importRule{
 			"os", "os/exec", "os/user", "os/signal", "net", "net/http", "syscall", "time/tzdata", "golang.org/x/sys",
 			"./internal",
 		},
-		except:  []string{"./internal/plan", "./internal/unit", "./internal/manifest"},
+		except:  []string{"./internal/plan", "./internal/unit", "./internal/manifest", "./internal/stack"},
 		files:   []string{"load.go"},
 		because: "what only computes must not see the machine",
 	},
