@@ -5,6 +5,7 @@ package logs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,13 +18,12 @@ import (
 
 // Query chooses lines of the journal.
 type Query struct {
-	Units      []string
-	Invocation string // one start of a unit; "": any
-	Lines      int    // the last ones; 0: all
-	Since      string // as journalctl's --since; "": from the beginning
-	Follow     bool   // go on until the context ends
-	Output     string // as journalctl's --output; "": short-iso
-	Root       string // of the machine whose journal is read; "": this one
+	Units  []string
+	Lines  int    // the last ones; 0: all
+	Since  string // as journalctl's --since; "": from the beginning
+	Follow bool   // go on until the context ends
+	Output string // as journalctl's --output; "": short-iso
+	Root   string // of the machine whose journal is read; "": this one
 }
 
 func (q Query) args() []string {
@@ -42,10 +42,6 @@ func (q Query) args() []string {
 	}
 	if q.Follow {
 		args = append(args, "--follow")
-	}
-	if q.Invocation != "" {
-		// Lines of the process itself, and those that systemd wrote about this start.
-		args = append(args, "_SYSTEMD_INVOCATION_ID="+q.Invocation, "+", "INVOCATION_ID="+q.Invocation)
 	}
 	return args
 }
@@ -76,20 +72,62 @@ func Stream(ctx context.Context, w io.Writer, q Query) error {
 	}
 }
 
+// window is how many lines of a unit are looked at for the last ones of one start.
+const window = 500
+
 // Tail gives the last n messages of one start of a unit, oldest first, and none
-// when there is no journal.
+// when there is no journal. An invocation of "" means any start.
+//
+// A process that ends at once is gone before the journal has looked at it, so its
+// lines carry the unit and no invocation. They count when they lie behind the first
+// line of that start.
 func Tail(ctx context.Context, unit, invocation string, n int) []string {
+	// What was written before this call must be in the answer.
+	_ = exec.CommandContext(ctx, "journalctl", "--sync").Run()
 	var out bytes.Buffer
-	q := Query{Lines: n, Output: "cat", Invocation: invocation}
-	if invocation == "" {
-		q.Units = []string{unit}
-	}
-	if err := Stream(ctx, &out, q); err != nil {
+	if err := Stream(ctx, &out, Query{Units: []string{unit}, Lines: max(n, window), Output: "json"}); err != nil {
 		return nil
 	}
-	text := strings.TrimRight(out.String(), "\n")
-	if text == "" {
-		return nil
+	var tail []string
+	begun := invocation == ""
+	for text := range bytes.Lines(out.Bytes()) {
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			continue // nothing that is for people
+		}
+		of := l.Invocation
+		if of == "" {
+			of = l.About
+		}
+		begun = begun || of == invocation
+		if begun && (of == invocation || of == "" || invocation == "") {
+			tail = append(tail, strings.Split(strings.TrimRight(l.text(), "\n"), "\n")...)
+		}
 	}
-	return strings.Split(text, "\n")
+	return tail[max(0, len(tail)-n):]
+}
+
+// line is one entry as --output=json gives it, see systemd.journal-fields(7).
+type line struct {
+	Message    json.RawMessage `json:"MESSAGE"`
+	Invocation string          `json:"_SYSTEMD_INVOCATION_ID"` // of the process that wrote it
+	About      string          `json:"INVOCATION_ID"`          // of the start that systemd writes about
+}
+
+// text is the message; what is not UTF-8 comes as a list of bytes, what is too long
+// as null.
+func (l *line) text() string {
+	var s string
+	if json.Unmarshal(l.Message, &s) == nil {
+		return s
+	}
+	var raw []uint16 // []byte would be read as base64
+	if json.Unmarshal(l.Message, &raw) != nil {
+		return ""
+	}
+	b := make([]byte, 0, len(raw))
+	for _, c := range raw {
+		b = append(b, byte(c))
+	}
+	return strings.ToValidUTF8(string(b), "?")
 }
