@@ -85,11 +85,17 @@ func (w *waiter) wait(ctx context.Context) (string, error) {
 	if w.health.Kind == landfast.HealthUnit || w.probe == nil {
 		return w.settled(ctx, limit)
 	}
+	var answer string
+	var probeErr error
 	for {
-		answer, probeErr := w.ask(limit)
-		if probeErr == nil {
+		a, err := w.ask(limit)
+		if err == nil {
 			// The answer may have come from a process that died since.
-			return answer, w.alive(ctx)
+			return a, w.alive(ctx)
+		}
+		// A probe that is cut short by the end of the time tells less than the one before.
+		if probeErr == nil || limit.Err() == nil {
+			answer, probeErr = a, err
 		}
 		if err := w.pass(limit, w.health.Interval); err != nil {
 			err = w.reason(ctx, err, probeErr)
