@@ -132,6 +132,7 @@ func unknownVerb(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	msg := fmt.Sprintf("there is no verb %q", args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		msg += fmt.Sprintf(", did you mean %q", near[0])
 	}
