@@ -39,7 +39,7 @@ demo: install build ## an app lands on a real machine: deploy, a bad release, ro
 	@$(AS_ROOT) go run ./internal/lab/cmd/demo
 
 bench: install ## what a deployment costs besides the app's own start (needs root)
-	$(AS_ROOT) env LANDFAST_LAB=1 go test -run='^$$' -bench=. -timeout 60m $(FLAGS) ./bench/...
+	$(AS_ROOT) env LANDFAST_LAB=1 go test -run='^$$' -bench=. -timeout 60m ./bench/... $(FLAGS)
 
 lint: $(GOLANGCI_LINT) $(GOFUMPT) ## format, go vet and the linters of .golangci.yml
 	@unformatted=$$($(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \

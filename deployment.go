@@ -90,6 +90,7 @@ type StepRecord struct {
 	Summary string        `json:"summary"`
 	Status  StepStatus    `json:"status"`
 	Took    time.Duration `json:"took_ns,omitempty"`
+	Undo    time.Duration `json:"undo_ns,omitempty"` // how long taking it back took
 	Error   string        `json:"error,omitempty"`
 }
 

@@ -55,7 +55,7 @@ func (p *progress) step(s landfast.StepRecord) {
 	case landfast.StepDone:
 		p.print("✓", s.Name, s.Summary+" ("+short(s.Took)+")")
 	case landfast.StepUndone:
-		p.print("↩", "undo "+s.Name, s.Summary+" ("+short(s.Took)+")")
+		p.print("↩", "undo "+s.Name, s.Summary+" ("+short(s.Undo)+")")
 	case landfast.StepFailed:
 		p.print("✗", s.Name, s.Error)
 	case landfast.StepStuck:

@@ -144,7 +144,7 @@ func (r *run) record(s step, status landfast.StepStatus, took time.Duration, err
 	rec := landfast.StepRecord{Name: s.name, Summary: s.summary, Status: status, Took: took}
 	switch status {
 	case landfast.StepUndoing, landfast.StepUndone, landfast.StepStuck:
-		rec.Summary = s.back
+		rec.Summary, rec.Took, rec.Undo = s.back, r.took(s.name), took
 	}
 	if err != nil {
 		rec.Error = err.Error()
@@ -153,6 +153,16 @@ func (r *run) record(s step, status landfast.StepStatus, took time.Duration, err
 	jerr := r.journal.append(entry{At: r.engine.Now(), Kind: entryStep, Step: &rec})
 	r.engine.Watch(Event{Deployment: r.Deployment.ID, App: r.Deployment.App, Step: rec})
 	return jerr
+}
+
+// took is how long a step was done, as far as that is known.
+func (r *run) took(name string) time.Duration {
+	for _, s := range r.Deployment.Steps {
+		if s.Name == name {
+			return s.Took
+		}
+	}
+	return 0
 }
 
 // become writes the deployment's new status to the journal.
