@@ -1,134 +1,114 @@
 package unit
 
-import "slices"
+import (
+	_ "embed"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
 
-// Directive is one of systemd's settings, as far as this program writes it
-// itself.
+// Directive is one of systemd's settings: what a unit of the sections in
+// Sections may say, as the parsers of systemd 219 and later have it.
 type Directive struct {
-	Section  string
-	Name     string
-	Since    int    // the first systemd version that knows it here; 0: older than any we write for
-	Replaces string // what did the same before Since, as "Section.Name"; "": nothing did
-	List     bool   // assignments add up, and an empty one takes them back
+	Section    string
+	Name       string
+	Since      int    // the first systemd version that knows it here; 0: older than 219
+	Gone       int    // the first that ignores it again; 0: the newest still knows it
+	Replaces   string // what took the same values before Since, as "Section.Name"; "": nothing did
+	ReplacedBy string // what took the place of a deprecated one, as "Section.Name"; "": nothing did
+	List       bool   // assignments add up, and an empty one takes them back
 }
 
-// Lookup finds a directive. The versions are those of systemd's NEWS.
+// Newest is the version of systemd that the table ends with.
+const Newest = 262
+
+// table has a line for each directive: the sections, the name, since-gone, and
+// marks. It is made by internal/gen/directives; its lines are sorted by name.
+//
+//go:embed directives.txt
+var table string
+
+// Sections lists the sections of unit files that the table has, in the order
+// they are written in.
+func Sections() []string {
+	return []string{"Unit", "Service", "Socket", "Path", "Timer", "Install"}
+}
+
+// Names lists the directives of a section, sorted.
+func Names(section string) []string { return slices.Clone(directives().names[section]) }
+
+// Lookup finds a directive. A section that takes the settings of processes and
+// of their resources (Service, Socket) has them as its own.
 func Lookup(section, name string) (Directive, bool) {
-	for _, d := range directives() {
-		if d.Section == section && d.Name == name {
-			return d, true
+	d, ok := directives().byID[section+"."+name]
+	return d, ok
+}
+
+// SectionsOf lists the sections that have a directive of that name.
+func SectionsOf(name string) []string {
+	return slices.DeleteFunc(Sections(), func(section string) bool {
+		_, ok := Lookup(section, name)
+		return !ok
+	})
+}
+
+// Known reports whether systemd of that version heeds the directive; version 0
+// is the newest.
+func (d Directive) Known(version int) bool {
+	if version == 0 {
+		return d.Gone == 0
+	}
+	return version >= d.Since && (d.Gone == 0 || version < d.Gone)
+}
+
+// IsGone reports whether systemd of that version ignores what older ones knew.
+func (d Directive) IsGone(version int) bool {
+	return d.Gone != 0 && (version == 0 || version >= d.Gone)
+}
+
+// index is the table as it is asked.
+type index struct {
+	byID  map[string]Directive // by "Section.Name"
+	names map[string][]string  // by section
+}
+
+// directives reads the table, once.
+var directives = sync.OnceValue(func() *index {
+	x := &index{byID: map[string]Directive{}, names: map[string][]string{}}
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] == "#" {
+			continue
+		}
+		for section := range strings.SplitSeq(f[0], ",") {
+			x.byID[section+"."+f[1]] = directive(section, f[1], f[2:])
+			x.names[section] = append(x.names[section], f[1])
 		}
 	}
-	return Directive{}, false
-}
+	return x
+})
 
-// Known reports whether systemd of that version knows the directive; version 0
-// is the newest. A directive that is not in the table counts as known.
-func (d Directive) Known(version int) bool { return version == 0 || version >= d.Since }
-
-func directives() []Directive {
-	return slices.Concat(unitDirectives(), serviceDirectives(), directoryDirectives(), sandboxDirectives(), socketDirectives())
-}
-
-func unitDirectives() []Directive {
-	return []Directive{
-		{Section: "Unit", Name: "Description"},
-		{Section: "Unit", Name: "After", List: true},
-		{Section: "Unit", Name: "Before", List: true},
-		{Section: "Unit", Name: "Wants", List: true},
-		{Section: "Unit", Name: "Requires", List: true},
-		{Section: "Unit", Name: "AssertPathExists", Since: 218, Replaces: "Unit.ConditionPathExists", List: true},
-		{Section: "Unit", Name: "ConditionPathExists", List: true},
-		{Section: "Unit", Name: "StartLimitIntervalSec", Since: 230, Replaces: "Service.StartLimitInterval"},
-		{Section: "Unit", Name: "StartLimitBurst", Since: 229, Replaces: "Service.StartLimitBurst"},
-		{Section: "Install", Name: "WantedBy", List: true},
+// directive reads the fields of a line behind the name.
+func directive(section, name string, fields []string) Directive {
+	d := Directive{Section: section, Name: name}
+	since, gone, _ := strings.Cut(fields[0], "-")
+	// A test reads the whole table and compares it with systemd's parsers.
+	d.Since, _ = strconv.Atoi(since)
+	d.Gone, _ = strconv.Atoi(gone)
+	for _, mark := range fields[1:] {
+		key, value, _ := strings.Cut(mark, "=")
+		if value != "" && !strings.Contains(value, ".") {
+			value = section + "." + value
+		}
+		switch key {
+		case "list":
+			d.List = true
+		case "was":
+			d.Replaces = value
+		case "now":
+			d.ReplacedBy = value
+		}
 	}
-}
-
-func serviceDirectives() []Directive {
-	return []Directive{
-		{Section: "Service", Name: "Type"},
-		{Section: "Service", Name: "User"},
-		{Section: "Service", Name: "Group"},
-		{Section: "Service", Name: "WorkingDirectory"},
-		{Section: "Service", Name: "Environment", List: true},
-		{Section: "Service", Name: "EnvironmentFile", List: true},
-		{Section: "Service", Name: "PermissionsStartOnly"},
-		{Section: "Service", Name: "ExecStartPre", List: true},
-		{Section: "Service", Name: "ExecStart"}, // a list for Type=oneshot, which we write one of
-		{Section: "Service", Name: "ExecReload", List: true},
-		{Section: "Service", Name: "ExecStop", List: true},
-		{Section: "Service", Name: "Restart"},
-		{Section: "Service", Name: "RestartSec"},
-		{Section: "Service", Name: "TimeoutStartSec"},
-		{Section: "Service", Name: "TimeoutStopSec"},
-		{Section: "Service", Name: "StartLimitInterval"},
-		{Section: "Service", Name: "NonBlocking"},
-		{Section: "Service", Name: "SyslogIdentifier"},
-		{Section: "Service", Name: "UMask"},
-		{Section: "Service", Name: "LimitNOFILE"},
-		{Section: "Service", Name: "LimitCORE"},
-	}
-}
-
-func directoryDirectives() []Directive {
-	return []Directive{
-		{Section: "Service", Name: "RuntimeDirectory", Since: 211, List: true},
-		{Section: "Service", Name: "RuntimeDirectoryMode", Since: 211},
-		{Section: "Service", Name: "RuntimeDirectoryPreserve", Since: 235},
-		{Section: "Service", Name: "ConfigurationDirectory", Since: 235, List: true},
-		{Section: "Service", Name: "ConfigurationDirectoryMode", Since: 235},
-		{Section: "Service", Name: "LogsDirectory", Since: 235, List: true},
-		{Section: "Service", Name: "LogsDirectoryMode", Since: 235},
-		{Section: "Service", Name: "StateDirectory", Since: 235, List: true},
-		{Section: "Service", Name: "StateDirectoryMode", Since: 235},
-		{Section: "Service", Name: "CacheDirectory", Since: 235, List: true},
-		{Section: "Service", Name: "CacheDirectoryMode", Since: 235},
-		{Section: "Service", Name: "ReadWritePaths", Since: 231, Replaces: "Service.ReadWriteDirectories", List: true},
-		{Section: "Service", Name: "BindPaths", Since: 233, List: true},
-	}
-}
-
-func sandboxDirectives() []Directive {
-	return []Directive{
-		{Section: "Service", Name: "NoNewPrivileges", Since: 187},
-		{Section: "Service", Name: "CapabilityBoundingSet", List: true},
-		{Section: "Service", Name: "AmbientCapabilities", Since: 229, List: true},
-		{Section: "Service", Name: "PrivateTmp"},
-		{Section: "Service", Name: "PrivateDevices", Since: 209},
-		{Section: "Service", Name: "PrivateUsers", Since: 232},
-		{Section: "Service", Name: "PrivateMounts", Since: 239},
-		{Section: "Service", Name: "PrivateIPC", Since: 248},
-		{Section: "Service", Name: "ProtectSystem", Since: 214},
-		{Section: "Service", Name: "ProtectHome", Since: 214},
-		{Section: "Service", Name: "ProtectKernelTunables", Since: 232},
-		{Section: "Service", Name: "ProtectKernelModules", Since: 232},
-		{Section: "Service", Name: "ProtectKernelLogs", Since: 244},
-		{Section: "Service", Name: "ProtectControlGroups", Since: 232},
-		{Section: "Service", Name: "ProtectClock", Since: 245},
-		{Section: "Service", Name: "ProtectHostname", Since: 242},
-		{Section: "Service", Name: "ProtectProc", Since: 247},
-		{Section: "Service", Name: "RestrictAddressFamilies", Since: 211, List: true},
-		{Section: "Service", Name: "RestrictNamespaces", Since: 233},
-		{Section: "Service", Name: "RestrictRealtime", Since: 231},
-		{Section: "Service", Name: "RestrictSUIDSGID", Since: 242},
-		{Section: "Service", Name: "LockPersonality", Since: 235},
-		{Section: "Service", Name: "MemoryDenyWriteExecute", Since: 231},
-		{Section: "Service", Name: "SystemCallArchitectures", Since: 209, List: true},
-		{Section: "Service", Name: "SystemCallFilter", Since: 187, List: true},
-		{Section: "Service", Name: "SystemCallErrorNumber", Since: 209},
-	}
-}
-
-func socketDirectives() []Directive {
-	return []Directive{
-		{Section: "Socket", Name: "ListenStream", List: true},
-		{Section: "Socket", Name: "SocketMode"},
-		{Section: "Socket", Name: "SocketUser", Since: 214},
-		{Section: "Socket", Name: "SocketGroup", Since: 214},
-		{Section: "Socket", Name: "Backlog"},
-		{Section: "Socket", Name: "Service"},
-		{Section: "Socket", Name: "TriggerLimitIntervalSec", Since: 230},
-		{Section: "Socket", Name: "TriggerLimitBurst", Since: 230},
-	}
+	return d
 }
