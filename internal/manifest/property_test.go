@@ -47,7 +47,7 @@ func TestValuesComeThroughUnchanged(t *testing.T) {
 		text := "name = 'web'\n[service]\ncommand = ['bin/web', " + quoted(t, arg) + ", '${VALUE}', '--v=${VALUE}']\n" +
 			"stop = \"bin/web '${VALUE}' ${VALUE}\"\n" +
 			"[env]\nVALUE = " + quoted(t, value) + "\nTWICE = '${VALUE}${VALUE}'\n" +
-			"[systemd.Service]\nX = " + quoted(t, setting) + "\n"
+			"[systemd.Service]\nPersonality = " + quoted(t, setting) + "\n"
 		app, err := manifest.Parse("landfast.toml", []byte(text))
 		if err != nil {
 			t.Fatalf("%s\n%v", text, err)
@@ -64,7 +64,7 @@ func TestValuesComeThroughUnchanged(t *testing.T) {
 			t.Errorf("stop = %q, want %q", app.Main().Stop.Argv, want)
 		}
 		if got := app.Systemd[0].Value; got != setting {
-			t.Errorf("X = %q, want %q", got, setting)
+			t.Errorf("Personality = %q, want %q", got, setting)
 		}
 	})
 }

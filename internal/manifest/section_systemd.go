@@ -1,12 +1,12 @@
 package manifest
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/unit"
 )
 
 // directives is [systemd]: systemd's own settings, by section.
@@ -37,8 +37,6 @@ type directive struct {
 
 const directivePattern = `^[A-Z][A-Za-z0-9]*$`
 
-var directiveNames = regexp.MustCompile(directivePattern)
-
 func (s *directives) keys() []key {
 	third := key{name: "Socket", value: &table{section: s.socket.of("Socket")}, doc: "[Socket], where there is one."}
 	if s.timed {
@@ -61,15 +59,27 @@ func (p *passthrough) of(section string) *passthrough {
 func (p *passthrough) keys() []key { return nil }
 
 func (p *passthrough) free(name string) (value, *flaw) {
-	if !directiveNames.MatchString(name) {
-		hint := "systemd's settings are written like OOMScoreAdjust"
-		if name != "" && directiveNames.MatchString(strings.ToUpper(name[:1])+name[1:]) {
-			hint = "did you mean " + quote(strings.ToUpper(name[:1])+name[1:]) + "?"
-		}
-		return nil, &flaw{quote(name) + " is not the name of a systemd setting", hint}
+	if _, ok := unit.Lookup(p.section, name); !ok {
+		return nil, p.unknown(name)
 	}
-	one := &directive{owner: p, name: name}
-	return one, nil
+	return &directive{owner: p, name: name}, nil
+}
+
+// unknown says what is wrong with a name that is not in systemd's section.
+func (p *passthrough) unknown(name string) *flaw {
+	if in := unit.SectionsOf(name); len(in) > 0 {
+		return &flaw{quote(name) + " is no setting of [" + p.section + "]", "systemd has it in [" + strings.Join(in, "] and [") + "]"}
+	}
+	hint := didYouMean(name, unit.Names(p.section))
+	for _, section := range unit.Sections() {
+		if near := nearest(name, unit.Names(section)); near != "" && hint == "" {
+			hint = "did you mean " + quote(near) + " of [" + section + "]?"
+		}
+	}
+	if hint == "" {
+		hint = "systemd's settings are written like OOMScoreAdjust; those up to version " + itoa(unit.Newest) + " are known"
+	}
+	return &flaw{quote(name) + " is not the name of a systemd setting", hint}
 }
 
 func (p *passthrough) freeValue() (v value, pattern string) {
