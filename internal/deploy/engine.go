@@ -81,6 +81,9 @@ type Engine struct {
 	State    func(app string) (*os.Root, error) // /var/lib/landfast/APP, made when missing
 	Now      func() time.Time
 	Watch    func(Event) // told of everything as it happens
+	// Staged: the host is a directory tree that is not running. Nothing in it is
+	// started, asked or run, hooks included; the release is believed to be good.
+	Staged bool
 
 	fault func(point string) error // tests only: fails or dies at a named point
 	twice bool                     // tests only: every do and undo is called twice

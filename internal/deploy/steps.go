@@ -39,7 +39,7 @@ var steps = []step{
 		crash: "the hook may still run; undo stops it, and cannot take back what it did",
 	},
 	{
-		name: "note-units", summary: "note which units run",
+		name: "note-units", summary: "note which units run", when: isRunning,
 		do: doNoteUnits, undo: undoNoteUnits, back: "bring the units back to how they were",
 		crash: "nothing has changed; undo brings every unit back to how it was noted",
 	},
@@ -54,12 +54,12 @@ var steps = []step{
 		crash: "current names the old or the new release, by one rename; undo points it back",
 	},
 	{
-		name: "restart", summary: "stop the old release, start the new one",
+		name: "restart", summary: "stop the old release, start the new one", when: isRunning,
 		do: doRestart, live: true, blames: true,
 		crash: "old, new or neither runs; undoing note-units starts the old one",
 	},
 	{
-		name: "health", summary: "wait until it is healthy",
+		name: "health", summary: "wait until it is healthy", when: isRunning,
 		do: doHealth, undo: undoHealth, back: "stop the probe", live: true, blames: true,
 		crash: "the new release runs unjudged; it counts as bad luck, not as a bad release",
 	},
@@ -86,8 +86,9 @@ var steps = []step{
 }
 
 func isDeploy(r *run) bool      { return r.Deployment.Verb == landfast.VerbDeploy }
-func hasMigrations(r *run) bool { return isDeploy(r) && len(r.app.Hooks.Migrate) > 0 }
-func hasAfter(r *run) bool      { return len(r.app.Hooks.After) > 0 }
+func isRunning(r *run) bool     { return !r.engine.Staged }
+func hasMigrations(r *run) bool { return isDeploy(r) && isRunning(r) && len(r.app.Hooks.Migrate) > 0 }
+func hasAfter(r *run) bool      { return isRunning(r) && len(r.app.Hooks.After) > 0 }
 
 // doCommit writes the one line that decides.
 func doCommit(_ context.Context, r *run) error { return r.become(landfast.StatusCommitted) }
