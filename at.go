@@ -21,6 +21,16 @@ func (a *App) At(dir string) *App {
 		for j, c := range s.BeforeStart {
 			s.BeforeStart[j] = c.At(current, dir)
 		}
+		s.Working = moved(s.Working, current, dir)
+		s.Env = slices.Clone(s.Env)
+		for j := range s.Env {
+			s.Env[j].Value = moved(s.Env[j].Value, current, dir)
+		}
+	}
+	if a.Chroot != nil {
+		root := *a.Chroot
+		root.Root = moved(root.Root, current, dir)
+		b.Chroot = &root
 	}
 	b.Env = slices.Clone(a.Env)
 	for i := range b.Env {

@@ -29,9 +29,17 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 	for i := range app.Services {
 		b.socket(&app.Services[i])
 	}
+	b.environmentCommand()
 	for i := range app.Services {
 		b.service(&app.Services[i])
 	}
+	for i := range app.Services {
+		b.timer(&app.Services[i])
+		b.restartFlag(&app.Services[i])
+	}
+	b.grants()
+	b.tmpfilesFile()
+	b.checkUnique()
 	slices.SortFunc(b.plan.Files, func(x, y File) int { return strings.Compare(x.Path, y.Path) })
 	if err := b.err(); err != nil {
 		return nil, err
@@ -41,10 +49,13 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 
 // builder collects a plan, and what is wrong with the app.
 type builder struct {
-	app     *landfast.App
-	version int // of systemd; 0: the newest
-	plan    *Plan
-	wrong   []error
+	app      *landfast.App
+	version  int // of systemd; 0: the newest
+	plan     *Plan
+	wrong    []error
+	template bool     // the unit that is being made has instances
+	tmp      []string // lines of the tmpfiles.d file
+	once     bool     // a single command, which may run before the services ever did
 }
 
 // has reports whether the host's systemd has what came with version since.
@@ -128,5 +139,5 @@ func (b *builder) manifest() {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	b.file("/etc/landfast/apps/"+b.app.Name+".toml", markStart+b.app.Name+"). The manifest last applied.\n"+text)
+	b.file("/etc/landfast/apps/"+b.app.Name+".toml", "# "+markStart+b.app.Name+"). The manifest last applied.\n"+text)
 }

@@ -27,7 +27,7 @@ func (b *builder) check() {
 	b.checkAccount("user", a.User)
 	b.checkAccount("group", a.Group)
 	b.checkAccount("deploy_user", a.DeployUser)
-	if a.User == a.DeployUser {
+	if a.User == a.DeployUser && !a.DynamicUser {
 		b.failf("deploy_user", "%s is also the user the app runs as, which could then change its own code", a.User)
 	}
 	for _, p := range []struct{ key, path string }{
@@ -49,8 +49,13 @@ func (b *builder) check() {
 	}
 	for i := range a.Services {
 		b.checkService(&a.Services[i])
+		b.checkMachine(&a.Services[i])
+		b.checkUnits(&a.Services[i])
 	}
 	b.checkDirs()
+	b.checkEnvironment()
+	b.checkChroot()
+	b.checkDynamic()
 	b.checkPassThrough()
 }
 
@@ -159,27 +164,51 @@ func (b *builder) checkDirs() {
 // checkPassThrough refuses the directives that would contradict the rest of
 // the plan.
 func (b *builder) checkPassThrough() {
-	for _, d := range b.app.Systemd {
-		key := "systemd." + d.Section + "." + d.Name
-		switch {
-		case d.Section == "Socket" && (len(b.app.Services) == 0 || b.app.Main().Socket == nil):
-			b.failf(key, "the app has no socket")
-		case !slices.Contains([]string{"Unit", "Service", "Socket", "Install"}, d.Section):
-			b.failf(key, "there is no such section; there are Unit, Service, Socket and Install")
-		case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name):
-			b.failf(key, "the directories belong to the account that the keys user and group name")
-		default:
-			if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
-				b.fail(strings.ReplaceAll(key, "\n", `\n`), err)
-			}
+	if len(b.app.Services) == 0 {
+		return
+	}
+	for i := range b.app.Services {
+		s := &b.app.Services[i]
+		prefix := ""
+		if s != b.app.Main() {
+			prefix = b.key(s, "")
+		}
+		for _, d := range b.passed(s) {
+			b.checkPassed(s, prefix+"systemd."+d.Section+"."+d.Name, d)
+		}
+	}
+}
+
+func (b *builder) checkPassed(s *landfast.Service, key string, d landfast.Directive) {
+	switch {
+	case d.Section == "Socket" && s.Socket == nil:
+		b.failf(key, "the app has no socket")
+	case d.Section == "Timer" && s.Timer == nil && s != b.app.Main():
+		b.failf(key, "the service has no timer")
+	case !slices.Contains([]string{"Unit", "Service", "Socket", "Install"}, d.Section) && (d.Section != "Timer" || s.Timer == nil):
+		b.failf(key, "there is no such section; there are Unit, Service, Socket and Install")
+	case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name):
+		b.failf(key, "the directories belong to the account that the keys user, group and dynamic_user name")
+	default:
+		if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
+			b.fail(strings.ReplaceAll(key, "\n", `\n`), err)
 		}
 	}
 }
 
 // key is the key of the manifest that holds a property of a service.
 func (b *builder) key(s *landfast.Service, name string) string {
-	if s == b.app.Main() {
+	main := strings.TrimSuffix(b.app.Main().Unit, ".service")
+	part, ok := strings.CutPrefix(strings.TrimRight(strings.TrimSuffix(s.Unit, ".service"), "@"), main+"-")
+	switch {
+	case s.Unit == b.app.Main().Unit:
 		return "service." + name
+	case b.app.Before != nil && s.Unit == b.app.Before.Unit:
+		return "environment." + name
+	case !ok:
+		return s.Unit + " " + name
+	case s.Timer != nil:
+		return "timers." + part + "." + name
 	}
-	return s.Unit + " " + name
+	return "services." + part + "." + name
 }

@@ -20,10 +20,10 @@ func (b *builder) commands(sec *unit.Section, s *landfast.Service) {
 	}
 	sec.Add("ExecStart", b.command(b.key(s, "command"), s.Command))
 	if s.Reload != nil {
-		sec.Add("ExecReload", b.running(b.key(s, "reload"), *s.Reload, ""))
+		sec.Add("ExecReload", b.running(s, "reload", *s.Reload, ""))
 	}
 	if s.Stop != nil {
-		sec.Add("ExecStop", b.running(b.key(s, "stop"), *s.Stop, "-"))
+		sec.Add("ExecStop", b.running(s, "stop", *s.Stop, "-"))
 	}
 }
 
@@ -62,7 +62,10 @@ func (b *builder) command(key string, c landfast.Command) string {
 		b.notef("systemd %d runs no program without its path (since 239): /usr/bin/env looks for %s", b.version, c.Argv[0])
 		c.Argv = append([]string{"/usr/bin/env"}, c.Argv...)
 	}
-	return b.ok(key)(unit.Command(c.Prefix, c.Argv))
+	if !strings.Contains(c.Prefix, "+") {
+		c.Argv = b.allInside(c.Argv)
+	}
+	return b.marked(key, c.Argv, func(argv []string) (string, error) { return unit.Command(c.Prefix, argv) })
 }
 
 // checkDollar refuses what systemd before 227 would lose: it takes "$$" at the
@@ -87,8 +90,9 @@ func (b *builder) checkDollar(key string, argv []string) {
 //
 // systemd also runs ExecStop= when the main process has ended by itself, and
 // there is no such directory then; prefix "-" keeps that from being a failure.
-func (b *builder) running(key string, c landfast.Command, prefix string) string {
-	rel, ok := b.fromWorking(c)
+func (b *builder) running(s *landfast.Service, key string, c landfast.Command, prefix string) string {
+	key = b.key(s, key)
+	rel, ok := b.fromWorking(s, c)
 	if !ok {
 		return b.command(key, c)
 	}
@@ -107,16 +111,17 @@ func (b *builder) running(key string, c landfast.Command, prefix string) string 
 		const script = `cd "/proc/$0/cwd" && exec "$@"`
 		words = []string{b.ok(key)(unit.Command(c.Prefix, []string{"/bin/sh", "-c", script})), "${MAINPID}"}
 	}
-	for _, a := range argv {
-		words = append(words, b.ok(key)(unit.Argument(a)))
+	for _, a := range append(argv[:1:1], b.allInside(argv[1:])...) {
+		words = append(words, b.marked(key, []string{a}, func(w []string) (string, error) { return unit.Argument(w[0]) }))
 	}
 	return strings.Join(words, " ")
 }
 
 // fromWorking is the path of a command's program from the working directory of
 // the main process, if both are in the release.
-func (b *builder) fromWorking(c landfast.Command) (string, bool) {
+func (b *builder) fromWorking(s *landfast.Service, c landfast.Command) (string, bool) {
 	p := b.app.Paths
+	p.Working = b.working(s)
 	if len(c.Argv) == 0 || !below(c.Argv[0], p.Current) {
 		return "", false
 	}

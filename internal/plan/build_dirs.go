@@ -25,10 +25,16 @@ func (b *builder) dirs() {
 	b.dir(p.Releases, 0o750, a.DeployUser, a.Group, true)
 	b.dir(p.Bin, 0o750, a.DeployUser, a.Group, false)
 	b.dir(p.Flags, 0o750, a.DeployUser, a.Group, false)
-	b.dir(p.Shared, 0o750, a.User, a.Group, true)
+	if a.DynamicUser {
+		// Nothing may belong to an account that the next start may not have.
+		b.dir(p.Shared, 0o750, a.DeployUser, a.Group, true)
+	} else {
+		b.dir(p.Shared, 0o750, a.User, a.Group, true)
+	}
+	b.chrootDir()
 	for _, d := range a.Dirs {
-		if d.Kind == landfast.RuntimeDir && b.bySystemd(d) {
-			continue // it comes and goes with the service
+		if b.bySystemd(d) && (d.Kind == landfast.RuntimeDir || a.DynamicUser && d.Kind != landfast.ConfigurationDir) {
+			continue // it comes and goes with the service, or its owner does
 		}
 		b.dir(d.Path, mode(d.Mode), dirOwner(a, d), a.Group, true)
 	}
@@ -112,18 +118,24 @@ func (b *builder) bySystemd(d landfast.Dir) bool {
 // deploy directory: tmpfiles refuses a path that leads from one user's
 // directory into another's.
 func (b *builder) tmpfiles() {
-	var lines []string
 	for _, d := range b.app.Dirs {
 		if d.Kind != landfast.ConfigurationDir && b.bySystemd(d) {
 			continue
 		}
 		key := "dirs." + string(d.Kind)
-		lines = append(lines, b.ok(key)(unit.TmpfilesDir(d.Path, d.Mode, dirOwner(b.app, d), b.app.Group)))
+		b.tmpfile(b.ok(key)(unit.TmpfilesDir(d.Path, d.Mode, dirOwner(b.app, d), b.app.Group)))
 		if name := directoryName(d.Kind); name != "" && d.Base == systemdBase(d.Kind) && !b.bySystemd(d) {
 			b.notef("systemd %d does not know %s= as it is needed: tmpfiles.d makes %s", b.version, name, d.Path)
 		}
 	}
-	if len(lines) > 0 {
-		b.file("/etc/tmpfiles.d/landfast-"+b.app.Name+".conf", Mark(b.app.Name)+strings.Join(lines, "\n")+"\n")
+}
+
+// tmpfile adds lines to the tmpfiles.d file.
+func (b *builder) tmpfile(lines ...string) { b.tmp = append(b.tmp, lines...) }
+
+// tmpfilesFile adds the file itself, when all that goes into it is known.
+func (b *builder) tmpfilesFile() {
+	if len(b.tmp) > 0 {
+		b.file("/etc/tmpfiles.d/landfast-"+b.app.Name+".conf", Mark(b.app.Name)+strings.Join(b.tmp, "\n")+"\n")
 	}
 }

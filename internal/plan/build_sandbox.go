@@ -17,6 +17,10 @@ func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
 		b.fail("sandbox.profile", err)
 		return
 	}
+	if lines, err = unit.Allow(lines, b.app.Sandbox.Allow...); err != nil {
+		b.fail("sandbox.allow", err)
+		return
+	}
 	var known []unit.Line
 	var missing []string
 	for _, l := range lines {
@@ -36,7 +40,7 @@ func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
 		b.notef("systemd %d lacks part of the sandbox, left out with the version that brought it: %s", b.version, strings.Join(missing, ", "))
 	}
 	sec := f.Section("Service")
-	b.holes(f, known)
+	b.holes(f, s, known)
 	for _, l := range known {
 		sec.Add(l.Directive, l.Value)
 	}
@@ -51,14 +55,14 @@ func (b *builder) sandbox(f *unit.File, s *landfast.Service) {
 
 // relax takes from a line what this service cannot live with.
 func (b *builder) relax(l unit.Line, s *landfast.Service) (unit.Line, bool) {
-	ambient := b.passed("AmbientCapabilities")
+	ambient := b.passedValue(s, "AmbientCapabilities")
 	switch l.Directive {
 	case "PrivateUsers":
 		if ambient != "" {
 			b.notef("PrivateUsers= is left out: in a user namespace AmbientCapabilities=%s would not count for the host's network", ambient)
 			return l, false
 		}
-		if b.usesProc(s.Stop) || b.usesProc(s.Reload) {
+		if b.usesProc(s, s.Stop) || b.usesProc(s, s.Reload) {
 			b.notef("PrivateUsers= is left out: stop and reload commands could not see which release the running process belongs to")
 			return l, false
 		}
@@ -82,9 +86,9 @@ func (b *builder) relax(l unit.Line, s *landfast.Service) (unit.Line, bool) {
 }
 
 // holes lets the app write its own directories, and see its own in /var/tmp.
-func (b *builder) holes(f *unit.File, lines []unit.Line) {
+func (b *builder) holes(f *unit.File, s *landfast.Service, lines []unit.Line) {
 	value := func(name string) string {
-		if v := b.passed(name); v != "" {
+		if v := b.passedValue(s, name); v != "" {
 			return v
 		}
 		for _, l := range lines {
@@ -104,24 +108,18 @@ func (b *builder) holes(f *unit.File, lines []unit.Line) {
 			write = append(write, d.Path)
 		}
 	}
-	if value("ProtectSystem") == "strict" || value("ProtectHome") == "read-only" {
-		paths := append([]string{b.app.Paths.Shared}, write...)
-		b.add(f, "Service", "ReadWritePaths", b.ok("paths.shared")(unit.PathList("", paths...)))
+	if !b.app.DynamicUser {
+		write = append([]string{b.app.Paths.Shared}, write...)
+	}
+	if b.app.Chroot != nil { // what is not bound is not there
+		bind, write = append(write, bind...), nil
+	}
+	if len(write) > 0 && (b.app.DynamicUser || value("ProtectSystem") == "strict" || value("ProtectHome") == "read-only") {
+		b.add(f, "Service", "ReadWritePaths", b.ok("paths.shared")(unit.PathList("", write...)))
 	}
 	if len(bind) > 0 {
 		b.add(f, "Service", "BindPaths", b.ok("dirs.tmp")(unit.PathList("", bind...)))
 	}
-}
-
-// passed is the last value [systemd.Service] has for a directive.
-func (b *builder) passed(name string) string {
-	value := ""
-	for _, d := range b.app.Systemd {
-		if d.Section == "Service" && d.Name == name {
-			value = d.Value
-		}
-	}
-	return value
 }
 
 func (b *builder) hasDir(k landfast.DirKind) bool {
@@ -130,11 +128,11 @@ func (b *builder) hasDir(k landfast.DirKind) bool {
 
 // usesProc reports whether a command is run from the release of the running
 // process.
-func (b *builder) usesProc(c *landfast.Command) bool {
+func (b *builder) usesProc(s *landfast.Service, c *landfast.Command) bool {
 	if c == nil {
 		return false
 	}
-	_, ok := b.fromWorking(*c)
+	_, ok := b.fromWorking(s, *c)
 	return ok
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,21 +14,48 @@ import (
 
 // service adds the unit of a service.
 func (b *builder) service(s *landfast.Service) {
+	b.template = len(s.Instances) > 0
+	defer func() { b.template = false }()
 	f := &unit.File{}
 	b.unitSection(f, s)
-	sec := f.Section("Service")
+	if s.Kind == landfast.KindNspawn {
+		b.machine(f, s)
+	} else {
+		b.serviceSection(f, s)
+	}
+	if s.Timer == nil {
+		f.Section("Install").Add("WantedBy", "multi-user.target")
+	}
+	b.passThrough(f, s, "Unit", "Service", "Install")
+	b.unitFile(s.Unit, f)
+	for _, name := range unitsOf(s) {
+		b.plan.Units = append(b.plan.Units, Unit{
+			Name: name, Enable: s.Timer == nil, Main: s == b.app.Main(), Manual: s.Timer != nil,
+		})
+	}
+}
+
+// serviceSection adds what a process of the app runs with.
+func (b *builder) serviceSection(f *unit.File, s *landfast.Service) {
 	b.process(f, s)
-	b.environment(sec)
-	b.commands(sec, s)
+	b.environment(f.Section("Service"), s)
+	b.commands(f.Section("Service"), s)
 	b.lifetime(f, s)
 	b.directories(f, s)
 	b.sandbox(f, s)
-	f.Section("Install").Add("WantedBy", "multi-user.target")
-	if s == b.app.Main() {
-		b.passThrough(f, "Unit", "Service", "Install")
+	b.chroot(f, s)
+}
+
+// unitsOf are the units of a service: itself, or its instances.
+func unitsOf(s *landfast.Service) []string {
+	if len(s.Instances) == 0 {
+		return []string{s.Unit}
 	}
-	b.unitFile(s.Unit, f)
-	b.plan.Units = append(b.plan.Units, Unit{Name: s.Unit, Enable: true, Main: s == b.app.Main()})
+	var names []string
+	for _, i := range s.Instances {
+		names = append(names, strings.TrimSuffix(s.Unit, ".service")+i+".service")
+	}
+	return names
 }
 
 func (b *builder) unitSection(f *unit.File, s *landfast.Service) {
@@ -35,15 +63,27 @@ func (b *builder) unitSection(f *unit.File, s *landfast.Service) {
 	if description == "" {
 		description = b.app.Name
 	}
-	if s != b.app.Main() {
-		description += " (" + strings.TrimSuffix(s.Unit, ".service") + ")"
+	if s.Unit != b.app.Main().Unit {
+		description += " (" + strings.TrimRight(strings.TrimSuffix(s.Unit, ".service"), "@") + ")"
 	}
 	sec := f.Section("Unit")
-	sec.Add("Description", b.ok("description")(unit.Literal(description)))
+	text := b.ok("description")(unit.Literal(description))
+	if len(s.Instances) > 0 {
+		text += " %i"
+	}
+	sec.Add("Description", text)
 	after := []string{"network.target"}
 	if s.Socket != nil {
 		after = append(after, s.Socket.Unit)
 		sec.Add("Requires", s.Socket.Unit)
+	}
+	if e := b.app.Before; e != nil && s.Unit != e.Unit {
+		after = append(after, e.Unit)
+		if b.once { // before the first deployment there is no such unit
+			sec.Add("Wants", e.Unit)
+		} else {
+			sec.Add("Requires", e.Unit)
+		}
 	}
 	if len(s.Requires) > 0 {
 		sec.Add("Requires", strings.Join(s.Requires, " "))
@@ -73,21 +113,50 @@ func (b *builder) process(f *unit.File, s *landfast.Service) {
 		b.notef("systemd %d does not know Type=exec (since 240): simple stands in, so that a missing program shows only after the start", b.version)
 	}
 	sec.Add("Type", kind)
-	sec.Add("User", b.app.User)
-	sec.Add("Group", b.app.Group)
-	sec.Add("WorkingDirectory", b.ok("paths.working")(unit.Path(b.app.Paths.Working)))
+	b.account(f)
+	sec.Add("WorkingDirectory", b.ok("paths.working")(unit.Path(b.inside(b.working(s)))))
 }
 
-// environment adds the variables: the directories' first, so that [env] may
-// change them, and the files last, which win in any case (systemd.exec(5)).
-func (b *builder) environment(sec *unit.Section) {
+// account says whom the process runs as.
+func (b *builder) account(f *unit.File) {
+	sec := f.Section("Service")
+	if b.app.DynamicUser {
+		sec.Add("DynamicUser", "yes")
+		sec.Add("User", b.app.User)
+		// The releases belong to a group that is there when nothing runs.
+		sec.Add("SupplementaryGroups", b.app.Group)
+		return
+	}
+	sec.Add("User", b.app.User)
+	sec.Add("Group", b.app.Group)
+}
+
+// working is the directory a service starts in, as the host names it.
+func (b *builder) working(s *landfast.Service) string {
+	if s.Working != "" {
+		return s.Working
+	}
+	return b.app.Paths.Working
+}
+
+// environment adds the variables, of which a later one wins: the directories'
+// first, so that [env] may change them, then those of the app and those of the
+// service. Files win over all of these in any case (systemd.exec(5)): first what
+// the environment command wrote, then those of [env], which may correct it.
+func (b *builder) environment(sec *unit.Section, s *landfast.Service) {
 	for _, d := range b.app.Dirs {
 		if d.Env != "" {
-			sec.Add("Environment", b.ok("dirs."+string(d.Kind))(unit.Assignment(d.Env, d.Path)))
+			sec.Add("Environment", b.assignment("dirs."+string(d.Kind), landfast.Var{Name: d.Env, Value: d.Path}))
 		}
 	}
 	for _, v := range b.app.Env {
-		sec.Add("Environment", b.ok("env."+v.Name)(unit.Assignment(v.Name, v.Value)))
+		sec.Add("Environment", b.assignment("env."+v.Name, v))
+	}
+	for _, v := range s.Env {
+		sec.Add("Environment", b.assignment(b.key(s, "env."+v.Name), v))
+	}
+	if e := b.app.Before; e != nil && s.Unit != e.Unit {
+		sec.Add("EnvironmentFile", b.ok("environment")(unit.EnvFile(e.File, b.once)))
 	}
 	for _, e := range b.app.EnvFiles {
 		sec.Add("EnvironmentFile", b.ok("env.files")(unit.EnvFile(e.Path, e.Optional)))
@@ -114,7 +183,7 @@ func (b *builder) lifetime(f *unit.File, s *landfast.Service) {
 		sec.Add("NonBlocking", "yes")
 	}
 	if s.Identifier != "" {
-		sec.Add("SyslogIdentifier", b.ok(b.key(s, "identifier"))(unit.Literal(s.Identifier)))
+		sec.Add("SyslogIdentifier", b.marked(b.key(s, "identifier"), []string{s.Identifier}, func(w []string) (string, error) { return unit.Literal(w[0]) }))
 	}
 	if s.Umask != "" {
 		sec.Add("UMask", s.Umask)
@@ -150,7 +219,7 @@ func (b *builder) preserve(d landfast.Dir, s *landfast.Service) string {
 	if d.Kind != landfast.RuntimeDir || d.Preserve == "yes" {
 		return d.Preserve
 	}
-	if len(b.app.Services) > 1 {
+	if len(b.app.Services) > 1 || len(s.Instances) > 1 || b.app.Before != nil {
 		b.notef("%s is kept when a service stops: all services of the app use it", d.Path)
 		return "yes"
 	}
@@ -163,6 +232,30 @@ func (b *builder) preserve(d landfast.Dir, s *landfast.Service) string {
 		}
 	}
 	return d.Preserve
+}
+
+// assignment is a variable with what it has for the process: paths are those
+// inside of its root directory, and an instance's name is systemd's to fill in.
+func (b *builder) assignment(key string, v landfast.Var) string {
+	return b.marked(key, []string{b.inside(v.Value)}, func(w []string) (string, error) { return unit.Assignment(v.Name, w[0]) })
+}
+
+// marked renders words in which InstanceMark stands for systemd's %i.
+func (b *builder) marked(key string, words []string, render func([]string) (string, error)) string {
+	all := strings.Join(words, " ")
+	if !b.template || !strings.Contains(all, landfast.InstanceMark) {
+		return b.ok(key)(render(words))
+	}
+	// Letters alone are quoted and escaped nowhere.
+	stand := "instance"
+	for strings.Contains(all, stand) {
+		stand += "x"
+	}
+	words = slices.Clone(words)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], landfast.InstanceMark, stand)
+	}
+	return strings.ReplaceAll(b.ok(key)(render(words)), stand, "%i")
 }
 
 // span writes a duration as systemd.time(7) reads it.

@@ -39,9 +39,7 @@ func (b *builder) socket(s *landfast.Service) {
 		b.add(f, "Socket", "TriggerLimitBurst", "100")
 	}
 	f.Section("Install").Add("WantedBy", "sockets.target")
-	if s == b.app.Main() {
-		b.passThrough(f, "Socket")
-	}
+	b.passThrough(f, s, "Socket")
 	b.unitFile(k.Unit, f)
 	b.plan.Units = append(b.plan.Units, Unit{Name: k.Unit, Enable: true, Socket: true})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -126,6 +127,17 @@ func smallest(name string) *landfast.App {
 	}
 }
 
+// kinds are the rarer properties of a unit.
+func kinds(u plan.Unit) string {
+	text := ""
+	for name, is := range map[string]bool{" prepare": u.Prepare, " trigger": u.Trigger, " manual": u.Manual} {
+		if is {
+			text += name
+		}
+	}
+	return text
+}
+
 // summary is all of a plan but its files' contents.
 func summary(p *plan.Plan) []byte {
 	var b bytes.Buffer
@@ -138,13 +150,17 @@ func summary(p *plan.Plan) []byte {
 		if d.Data {
 			data = " data"
 		}
-		fmt.Fprintf(&b, "dir  %04o %s:%s %s%s\n", d.Mode, d.Owner, d.Group, d.Path, data)
+		mode := fmt.Sprintf("%04o", d.Mode.Perm())
+		if d.Mode&fs.ModeSetgid != 0 {
+			mode = "2" + mode[1:]
+		}
+		fmt.Fprintf(&b, "dir  %s %s:%s %s%s\n", mode, d.Owner, d.Group, d.Path, data)
 	}
 	for _, f := range p.Files {
 		fmt.Fprintf(&b, "file %04o %s:%s %s\n", f.Mode, f.Owner, f.Group, f.Path)
 	}
 	for _, u := range p.Units {
-		fmt.Fprintf(&b, "unit %s enable=%t socket=%t main=%t\n", u.Name, u.Enable, u.Socket, u.Main)
+		fmt.Fprintf(&b, "unit %s enable=%t socket=%t main=%t%s\n", u.Name, u.Enable, u.Socket, u.Main, kinds(u))
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "note %s\n", n)

@@ -23,7 +23,14 @@ func (b *builder) users() {
 			lines = append(lines, text)
 		}
 	}
-	if a.User != "root" {
+	switch {
+	case a.DynamicUser:
+		// Only the group: systemd makes the account up.
+		if a.Group != a.DeployUser {
+			b.plan.Users = append(b.plan.Users, User{Name: a.Group, Group: a.Group, GroupOnly: true})
+			line("group")(unit.SysusersGroup(a.Group))
+		}
+	case a.User != "root":
 		b.plan.Users = append(b.plan.Users, User{Name: a.User, Group: a.Group, Description: a.Name, Home: "/"})
 		if a.Group != a.User {
 			line("group")(unit.SysusersGroup(a.Group))
@@ -32,7 +39,7 @@ func (b *builder) users() {
 		if a.Group != a.User {
 			line("group")(unit.SysusersMember(a.User, a.Group))
 		}
-	} else {
+	default:
 		b.notef("the app runs as root: the sandbox is all that holds it")
 		if a.Group != "root" {
 			line("group")(unit.SysusersGroup(a.Group))

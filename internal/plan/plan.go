@@ -53,6 +53,7 @@ type Dir struct {
 type User struct {
 	Name        string
 	Group       string // primary group, created too
+	GroupOnly   bool   // there is no account, only the group of that name
 	Description string
 	Home        string
 }
@@ -63,6 +64,14 @@ type Unit struct {
 	Enable bool   // it has an [Install] section and starts at boot
 	Socket bool   // started before any service, and kept over restarts
 	Main   bool   // the service whose health decides a deployment
+
+	// Prepare: it runs to its end before the services, which stop with it.
+	Prepare bool
+	// Trigger is a timer or a path unit: it waits behind the services, and is kept
+	// waiting as a socket is.
+	Trigger bool
+	// Manual: something else starts it, and nobody else does.
+	Manual bool
 }
 
 // Observed is what a host holds of the things a plan may name. It is gathered

@@ -75,3 +75,23 @@ func IsUserName(s string) bool {
 	}
 	return s != "" && len(s) <= 31
 }
+
+// TmpfilesFile gives the line of tmpfiles.d(5) that makes an empty file, and
+// leaves what it holds alone if it is there.
+func TmpfilesFile(path, mode, user, group string) (string, error) {
+	line, err := TmpfilesDir(path, mode, user, group)
+	return strings.Replace(line, "d ", "f ", 1), err
+}
+
+// TmpfilesRemoveAtBoot gives the line of tmpfiles.d(5) that removes a file when
+// the machine starts.
+func TmpfilesRemoveAtBoot(path string) (string, error) {
+	if err := CheckPath(path); err != nil {
+		return "", err
+	}
+	if strings.ContainsAny(path, `*?[\`) {
+		return "", errors.New(path + " would be taken for a pattern")
+	}
+	p, err := Quote(path)
+	return "r! " + p, err
+}
