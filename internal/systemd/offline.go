@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/landfast/landfast"
@@ -15,15 +19,45 @@ import (
 
 // Tree is the Manager of a directory tree that is not running: units in it can
 // be enabled and disabled, with `systemctl --root`, and nothing else happens.
-type Tree struct{ root string }
+type Tree struct {
+	root    string
+	version int // 0: as the tree tells
+}
 
 var _ Manager = (*Tree)(nil)
 
 // Offline is the Manager for staging below the directory root.
 func Offline(root string) *Tree { return &Tree{root: root} }
 
-// Version is 0: nobody knows what will run there.
-func (*Tree) Version(context.Context) (int, error) { return 0, nil }
+// For is the same tree, where systemd of that version will run.
+func (t *Tree) For(version int) *Tree { return &Tree{root: t.root, version: version} }
+
+// Version is the one that was given to For, or else that of the systemd which is
+// installed in the tree. It is 0 where there is none: nobody knows what will run
+// there.
+func (t *Tree) Version(context.Context) (int, error) {
+	if t.version != 0 {
+		return t.version, nil
+	}
+	// Every systemd has a library of its own, with its version in the name.
+	files := os.DirFS(t.root)
+	for _, dir := range []string{"usr/lib/systemd", "usr/lib/*/systemd", "usr/lib64/systemd", "lib/systemd"} {
+		found, err := fs.Glob(files, dir+"/libsystemd-shared-*.so")
+		if err != nil {
+			return 0, fmt.Errorf("look for systemd below %s: %w", t.root, err)
+		}
+		for _, name := range found {
+			if v := libraryVersion.FindStringSubmatch(path.Base(name)); v != nil {
+				return strconv.Atoi(v[1])
+			}
+		}
+	}
+	return 0, nil
+}
+
+// libraryVersion finds the version in libsystemd-shared-252.so and
+// libsystemd-shared-255.4-1.fc40.so.
+var libraryVersion = regexp.MustCompile(`^libsystemd-shared-([0-9]{1,5})[.~-]`)
 
 // Reload does nothing: nothing has read the files yet.
 func (*Tree) Reload(context.Context) error { return nil }
