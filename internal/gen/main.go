@@ -3,7 +3,7 @@
 //
 //	go run ./internal/gen
 //
-// Each package tests that its page is what gen would write.
+// A test beside it compares the pages with what it would write.
 package main
 
 import (
@@ -24,6 +24,7 @@ type page struct {
 func pages() []page {
 	return []page{
 		{"docs/reference/manifest.md", func() ([]byte, error) { return manifest.Reference(), nil }},
+		{"docs/reference/directives.md", directivesPage},
 	}
 }
 
