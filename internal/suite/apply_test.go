@@ -18,7 +18,7 @@ func (h *host) whole(name string, port int) *app {
 }
 
 func TestApplyDoesWhatPlanSaysAndNothingTheSecondTime(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.whole("web", 9000)
 		plan := a.landfast("plan").exits(3).says("/etc/systemd/system/web.service", "/etc/systemd/system/web.socket", "+[Service]", "web", "/srv/web").out
 		applied := a.landfast("apply").code0().out
@@ -61,7 +61,7 @@ func without(text string, any ...string) string {
 }
 
 func TestAForeignFileInTheWayIsNamedAndNothingChanges(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.whole("web", 9000)
 		a.release("1", "")
 		foreign := []struct{ name, make string }{
@@ -95,7 +95,7 @@ func TestAForeignFileInTheWayIsNamedAndNothingChanges(t *testing.T) {
 }
 
 func TestDriftIsShownAndMended(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.whole("web", 9000)
 		a.deploy(a.release("1", "")).code0()
 		a.isWell()
@@ -126,7 +126,7 @@ func TestDriftIsShownAndMended(t *testing.T) {
 }
 
 func TestAUnitDroppedFromTheManifestGoes(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.whole("web", 9000)
 		a.deploy(a.release("1", "")).code0()
 		if s := h.unit("web.socket", "ActiveState"); s != "active" {
@@ -152,7 +152,7 @@ func TestAUnitDroppedFromTheManifestGoes(t *testing.T) {
 var dataDirs = regexp.MustCompile(`(?m)^(/srv|/etc|/var/lib|/var/log|/var/cache|/var/tmp|/var/lib/landfast)/web(/releases|/shared|/deployments)? d.*\n`)
 
 func TestUninstallLeavesTheMachineAsItWas(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		everywhere := append(system(), "/etc", "/var/lib", "/var/log/web", "/var/cache", "/var/tmp", "/run/systemd", "/opt")
 		accounts := func() string { return h.sh("getent passwd landfast web || true; getent group landfast web || true") }
 		other := h.app("other", 9100).manifest()
@@ -191,7 +191,7 @@ func TestUninstallLeavesTheMachineAsItWas(t *testing.T) {
 }
 
 func TestAStagedRootGetsTheSameFiles(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.whole("web", 9000)
 		h.sh("mkdir /root/image")
 		a.landfast("plan", "--root", "/root/image").exits(3)
@@ -214,7 +214,7 @@ func TestAStagedRootGetsTheSameFiles(t *testing.T) {
 }
 
 func TestWithoutRootItSaysSo(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		h.sh("echo 'u ann - \"\" /home/ann /bin/sh' | systemd-sysusers -; mkdir -p /home/ann/web")
 		a := h.app("web", 9000)
 		a.dir = "/home/ann/web"

@@ -58,7 +58,7 @@ func list(words []string) string {
 }
 
 func TestTheProcessGetsWhatTheManifestSays(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		words := append(nasty(), random(h.t, 500)...)
 		values := append(nasty(), random(h.t, 500)...)
 		a := h.app("web", 9000)
@@ -105,7 +105,7 @@ func withoutProgram(r report, n int) report {
 }
 
 func TestAControlCharacterIsRefusedAndItsKeyNamed(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		for _, tt := range []struct{ key, section string }{
 			{"command", "[service]\ncommand = [\"" + wellKnown + "\", \"a\\nb\"]"},
 			{"GREETING", "[env]\nPORT = 1\nGREETING = \"hello\\nworld\""},

@@ -26,42 +26,58 @@ func ills(port int) []ill {
 			[]string{"the process exited with status 3", "cannot open the database: no such table"},
 		},
 		{
-			"never-ready", "mute", []string{"[service]\ncommand = \"" + wellKnown + "\"\ntype = \"notify\"\nstart_timeout = \"1s\""}, "restart",
+			"never-ready", "mute",
+			[]string{"[service]\ncommand = \"" + wellKnown + "\"\ntype = \"notify\"\nstart_timeout = \"1s\""},
+			"restart",
 			[]string{"did not become ready", "warming up, for ever"},
 		},
 		{
-			"dies", "die", []string{"[health]\nunit = true\ngrace = \"2s\""}, "health",
+			"dies", "die",
+			[]string{"[health]\nunit = true\ngrace = \"2s\""},
+			"health",
 			[]string{"dies.service died", "the process exited with status 3", "out of ideas"},
 		},
 		{
-			"unhealthy", "sick", []string{http}, "health",
+			"unhealthy", "sick",
+			[]string{http},
+			"health",
 			[]string{"not healthy after 500ms", "answered 503 Service Unavailable", "no guests", "unhealthy.service is active (running)", "the disk of the guests is gone"},
 		},
 		{
-			"hangs", "hang", []string{http}, "health",
+			"hangs", "hang",
+			[]string{http},
+			"health",
 			[]string{"not healthy after 500ms", "/healthz"},
 		},
 		{
-			"deaf", "deaf", []string{fmt.Sprintf("[health]\ntcp = \"127.0.0.1:%d\"\ninterval = \"20ms\"\ntimeout = \"500ms\"", port)}, "health",
+			"deaf", "deaf",
+			[]string{fmt.Sprintf("[health]\ntcp = \"127.0.0.1:%d\"\ninterval = \"20ms\"\ntimeout = \"500ms\"", port)},
+			"health",
 			[]string{"not healthy after 500ms", "connection refused", "this is version"},
 		},
 		{
-			"checked", "fail check", []string{"[health]\nexec = [\"" + wellKnown + "\", \"check\"]\ninterval = \"20ms\"\ntimeout = \"500ms\""}, "health",
+			"checked", "fail check",
+			[]string{"[health]\nexec = [\"" + wellKnown + "\", \"check\"]\ninterval = \"20ms\"\ntimeout = \"500ms\""},
+			"health",
 			[]string{"not healthy after 500ms", "exited with status 3"},
 		},
 		{
-			"migrates", "fail migrate", []string{"[hooks]\nmigrate = [[\"" + wellKnown + "\", \"migrate\"]]"}, "migrate",
+			"migrates", "fail migrate",
+			[]string{"[hooks]\nmigrate = [[\"" + wellKnown + "\", \"migrate\"]]"},
+			"migrate",
 			[]string{"exited with status 3", "migrate: the table guests has no column size"},
 		},
 		{
-			"no-user", "", []string{"[systemd.Service]\nSupplementaryGroups = \"nobody-has-it\""}, "restart",
+			"no-user", "",
+			[]string{"[systemd.Service]\nSupplementaryGroups = \"nobody-has-it\""},
+			"restart",
 			[]string{"status 216"},
 		},
 	}
 }
 
 func TestAFailedDeploymentExplainsItselfAndIsUndone(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		for i, tt := range ills(9000) {
 			h.t.Run(tt.name, func(t *testing.T) {
 				h := h.in(t)
@@ -125,7 +141,7 @@ func (a *app) laterFails(tt ill) {
 }
 
 func TestWhatCannotStartIsFoundBeforeAnythingLiveIsTouched(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest(inRelease)
 		a.deploy(a.project("1")).code0()
 		pid, before := a.answers("1").PID, a.state()

@@ -30,8 +30,8 @@ var (
 	fault = sync.OnceValues(func() (string, error) { return lab.Build(context.Background(), "./testdata/fault") })
 )
 
-// each runs a test on a fresh machine of each suite, on all of them at once.
-func each(t *testing.T, f func(h *host)) {
+// eachHost runs a test on a fresh machine of each suite, on all of them at once.
+func eachHost(t *testing.T, f func(h *host)) {
 	t.Helper()
 	labtest.Require(t)
 	for _, suite := range labtest.Suites() {

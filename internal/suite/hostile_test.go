@@ -7,7 +7,7 @@ import (
 )
 
 func TestHostileArchivesAreRefusedAndNothingHappens(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest("[releases]\nmax_size = 8388608\nmax_files = 1000")
 		a.deploy(a.release("1", "")).code0()
 		pid := a.answers("1").PID

@@ -11,7 +11,7 @@ import (
 )
 
 func TestRollbackBringsEverythingOfTheReleaseBack(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000)
 		a.manifest("[socket]\nlisten = [\"9000\"]", "[env]\nPORT = 9000\nCOLOUR = \"red\"")
 		a.deploy(a.release("1", "")).code0()
@@ -59,7 +59,7 @@ func TestRollbackBringsEverythingOfTheReleaseBack(t *testing.T) {
 }
 
 func TestOperatingTellsTheTruth(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest()
 		a.landfast("status").exits(1).says("no release yet")
 		a.landfast("start").exits(2).says("landfast deploy web")
@@ -112,7 +112,7 @@ func TestOperatingTellsTheTruth(t *testing.T) {
 }
 
 func TestAnInterruptedDeploymentIsShownAndResumed(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest()
 		a.deploy(a.release("1", "")).code0()
 		before := a.state()
@@ -137,7 +137,7 @@ func TestAnInterruptedDeploymentIsShownAndResumed(t *testing.T) {
 }
 
 func TestAStuckDeploymentIsHeldForAPerson(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest()
 		a.deploy(a.release("0", "")).code0()
 		a.deploy(a.release("1", "")).code0()

@@ -42,7 +42,7 @@ func (a *app) ended(p *lab.Process, out *locked) result {
 }
 
 func TestASignalRollsBack(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest()
 		a.deploy(a.release("1", "")).code0()
 		before := a.state()
@@ -62,7 +62,7 @@ func TestASignalRollsBack(t *testing.T) {
 }
 
 func TestOneDeploymentAtATime(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest()
 		a.deploy(a.release("1", "")).code0()
 		other := h.app("other", 9001).manifest()

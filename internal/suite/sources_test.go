@@ -63,7 +63,7 @@ drwxr-x--- landfast:` + a.name + ` ./bin
 }
 
 func TestEveryKindOfSourceMakesTheSameRelease(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest(inRelease)
 		a.project("1")
 		h.sh(`cd /root/web
@@ -104,7 +104,7 @@ func TestEveryKindOfSourceMakesTheSameRelease(t *testing.T) {
 }
 
 func TestAGitCommitIsDeployedExactlyWithItsSubmodules(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest(inRelease)
 		a.project("1")
 		a.project("2")
@@ -144,7 +144,7 @@ func TestAGitCommitIsDeployedExactlyWithItsSubmodules(t *testing.T) {
 }
 
 func TestAnArchiveFromTheNetworkIsBelievedOnlyByItsDigest(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest(inRelease)
 		a.project("1")
 		a.project("2")
@@ -264,7 +264,7 @@ func (h *host) certificates() (ca, server string) {
 }
 
 func TestPruneKeepsWhatItMust(t *testing.T) {
-	each(t, func(h *host) {
+	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest("[releases]\nkeep = 2", "[health]\nhttp = \"/healthz\"\ninterval = \"20ms\"\ntimeout = \"500ms\"")
 		for _, v := range []string{"1", "2", "3", "4", "5"} {
 			a.deploy(a.release(v, "")).code0()
