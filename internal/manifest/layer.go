@@ -24,6 +24,11 @@ type Overlay struct {
 	Must bool // it is an error if there is no such file
 }
 
+// IsOverlayName reports whether name can be that of an overlay.
+func IsOverlayName(name string) bool {
+	return name != "" && strings.Trim(name, bareKey) == ""
+}
+
 // Load reads a manifest and its overlays, in their order. Those that read finds
 // to be absent (fs.ErrNotExist) are left out, unless they must be there.
 func Load(read func(name string) ([]byte, error), file string, overlays ...Overlay) ([]Layer, error) {

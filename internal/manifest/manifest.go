@@ -112,8 +112,13 @@ func (m *manifest) checkAccounts(d *decoder) {
 	if !m.user.ok() {
 		return
 	}
-	if m.user.value == "root" {
-		d.flaw(&m.user, &flaw{"an app cannot run as root", "take another account; what it needs of root's powers, [systemd.Service] AmbientCapabilities gives"})
+	if m.user.value == "root" && m.sandbox.profile.value != "none" {
+		// What runs as root gets out of most of a sandbox, so it must not look as
+		// if it were held by one.
+		d.flaw(&m.user, &flaw{
+			"an app cannot run as root",
+			"take another account; what it needs of root's powers, [systemd.Service] AmbientCapabilities gives. If it must be root, write profile = \"none\" in [sandbox] as well",
+		})
 	}
 	if m.deployUser.ok() && m.user.value == m.deployUser.value {
 		at := &m.user
