@@ -228,6 +228,9 @@ func (h *Host) restore(ctx context.Context, want entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := h.clearTemp(want.Path); err != nil {
+		return err
+	}
 	have, err := h.entry(want.Path)
 	if err != nil || same(have, want) {
 		return err
@@ -250,6 +253,16 @@ func (h *Host) restore(ctx context.Context, want entry) error {
 		err = atomicfile.Symlink(h.root, want.Target, rel(want.Path), attr)
 	}
 	return failed("restore", want.Path, err)
+}
+
+// clearTemp removes what a killed write of a name left beside it. A name that is as
+// it was is not written again, which would do the same.
+func (h *Host) clearTemp(name string) error {
+	temp := atomicfile.TempName(rel(name))
+	if _, err := h.root.Lstat(temp); err != nil {
+		return nil //nolint:nilerr // there is none, or nothing above it
+	}
+	return failed("remove", "/"+temp, atomicfile.Remove(h.root, temp))
 }
 
 // clear takes away what cannot be replaced in one rename: what was absent, and
