@@ -87,8 +87,9 @@ func (s *Store) Activate(id string) (previous string, err error) {
 	}
 	defer deploy.Close()
 	if previous == id {
-		// A killed Activate may have renamed and not flushed.
-		return id, atomicfile.SyncDir(deploy, ".")
+		// A killed Activate may have renamed and not flushed; one of another release,
+		// which this takes back, may not have renamed.
+		return id, atomicfile.Remove(deploy, atomicfile.TempName(currentName))
 	}
 	if previous != "" {
 		if there, err := s.onDisk(previous); err != nil {
