@@ -187,13 +187,26 @@ func (b *builder) checkPassed(s *landfast.Service, key string, d landfast.Direct
 		b.failf(key, "the service has no timer")
 	case !slices.Contains([]string{"Unit", "Service", "Socket", "Install"}, d.Section) && (d.Section != "Timer" || s.Timer == nil):
 		b.failf(key, "there is no such section; there are Unit, Service, Socket and Install")
-	case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name):
+	case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name) && !b.sameAccount(d):
 		b.failf(key, "the directories belong to the account that the keys user, group and dynamic_user name")
 	default:
 		if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
 			b.fail(strings.ReplaceAll(key, "\n", `\n`), err)
 		}
 	}
+}
+
+// sameAccount reports whether a setting that is taken back leaves the account as
+// it is: without User= a service is root, which then gets no variables of its own
+// (HOME, USER, ...), and without Group= it has the user's.
+func (b *builder) sameAccount(d landfast.Directive) bool {
+	switch {
+	case d.Value != "" || b.app.DynamicUser:
+		return false
+	case d.Name == "User":
+		return b.app.User == "root"
+	}
+	return d.Name == "Group" && b.app.Group == b.app.User
 }
 
 // key is the key of the manifest that holds a property of a service.

@@ -59,6 +59,8 @@ func TestBuildErrorsNameTheKey(t *testing.T) {
 		{"socket directive without a socket", 0, pass("Socket", "NoDelay", "yes"), "systemd.Socket.NoDelay: the app has no socket"},
 		{"section", 0, pass("Timer", "OnBootSec", "1"), "systemd.Timer.OnBootSec: there is no such section"},
 		{"user by the back door", 0, pass("Service", "User", "root"), "systemd.Service.User:"},
+		{"root by taking the user back", 0, pass("Service", "User", ""), "systemd.Service.User:"},
+		{"another group by taking ours back", 0, func(a *landfast.App) { a.Group = "shops"; pass("Service", "Group", "")(a) }, "systemd.Service.Group:"},
 		{"argument that an old systemd loses", 219, func(a *landfast.App) { a.Main().Command.Argv = []string{"/bin/x", "$HOME"} }, "service.command: systemd 219 loses the argument \"$HOME\""},
 		{"root here and there on an old systemd", 229, func(a *landfast.App) {
 			a.Main().BeforeStart = []landfast.Command{{Prefix: "+", Argv: []string{"/bin/x"}}, {Argv: []string{"/bin/y"}}}
@@ -95,4 +97,23 @@ func TestBuildTellsAllThatIsWrong(t *testing.T) {
 			t.Errorf("%s is not named in\n%v", key, err)
 		}
 	}
+}
+
+// TestAccountTakenBack leaves the lines out where that changes no account: root
+// without User= has no HOME of its own, and Group= follows the user.
+func TestAccountTakenBack(t *testing.T) {
+	app := smallest("web")
+	app.User, app.Group = "root", "root"
+	pass("Service", "User", "")(app)
+	pass("Service", "Group", "")(app)
+	p, err := plan.Build(app, plan.Facts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range p.Files {
+		if strings.HasSuffix(f.Path, "/web.service") && strings.Contains(f.Content, "\nUser=\nGroup=\n") {
+			return
+		}
+	}
+	t.Errorf("no unit with User= and Group= taken back in %+v", p.Files)
 }
