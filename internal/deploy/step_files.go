@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/landfast/landfast/internal/plan"
 )
@@ -33,7 +34,7 @@ func undoPrepare(ctx context.Context, r *run) error {
 // the cutover's.
 func doInstall(ctx context.Context, r *run) error {
 	c := r.changes
-	c.Units = withoutStarts(c.Units)
+	c.Units = withoutStarts(c.Units, r.plan)
 	if c.Empty() {
 		return nil
 	}
@@ -44,10 +45,16 @@ func undoInstall(ctx context.Context, r *run) error {
 	return r.engine.Host.Restore(ctx, r.Before.Snapshot)
 }
 
-func withoutStarts(all []plan.UnitChange) []plan.UnitChange {
+// withoutStarts leaves out what the cutover does: starts, and stops of what stays.
+func withoutStarts(all []plan.UnitChange, p *plan.Plan) []plan.UnitChange {
+	stays := func(unit string) bool {
+		return slices.ContainsFunc(p.Units, func(u plan.Unit) bool { return u.Name == unit })
+	}
 	var out []plan.UnitChange
 	for _, u := range all {
-		if u.Action != plan.ActionStart && u.Action != plan.ActionRestart {
+		switch {
+		case u.Action == plan.ActionStart, u.Action == plan.ActionRestart, u.Action == plan.ActionStop && stays(u.Unit):
+		default:
 			out = append(out, u)
 		}
 	}

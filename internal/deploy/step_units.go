@@ -25,14 +25,19 @@ func doNoteUnits(ctx context.Context, r *run) error {
 	return r.journal.append(entry{At: r.engine.Now(), Kind: entryUnits, Units: units})
 }
 
-// unitNames are the units of the plan, and those the plan no longer has.
+// unitNames are the units of the plan that a deployment starts, and those the plan
+// no longer has. What a timer or a need starts runs to its own end.
 func unitNames(p *plan.Plan, c plan.Changes) []string {
-	var names []string
+	var names, manual []string
 	for _, u := range p.Units {
-		names = append(names, u.Name)
+		if u.Manual {
+			manual = append(manual, u.Name)
+		} else {
+			names = append(names, u.Name)
+		}
 	}
 	for _, u := range c.Units {
-		if !slices.Contains(names, u.Unit) {
+		if !slices.Contains(names, u.Unit) && !slices.Contains(manual, u.Unit) {
 			names = append(names, u.Unit)
 		}
 	}
@@ -43,7 +48,8 @@ func unitNames(p *plan.Plan, c plan.Changes) []string {
 // the same start as then is left alone.
 func undoNoteUnits(ctx context.Context, r *run) error {
 	sockets, services := splitUnits(r.Before.Units)
-	for _, was := range services {
+	// Backwards: what waits to start a service stops before it.
+	for _, was := range slices.Backward(services) {
 		if was.Running() {
 			continue
 		}
@@ -87,26 +93,55 @@ func (r *run) bringBack(ctx context.Context, was landfast.UnitStatus) error {
 	if err != nil || now.Active == "active" && now.Invocation == was.Invocation {
 		return err
 	}
+	if was.Sub == "exited" {
+		return r.again(ctx, was.Name)
+	}
 	if err := r.engine.Units.ResetFailed(ctx, was.Name); err != nil {
 		return err
 	}
 	return r.engine.Units.Restart(ctx, was.Name)
 }
 
+// again runs what ran to its end once more. It is no restart: that would start
+// what needs it as well, and each of those is started in its turn.
+func (r *run) again(ctx context.Context, unit string) error {
+	if err := r.engine.Units.Stop(ctx, unit); err != nil {
+		return err
+	}
+	if err := r.engine.Units.ResetFailed(ctx, unit); err != nil {
+		return err
+	}
+	return r.engine.Units.Start(ctx, unit)
+}
+
 // doRestart is the cutover: each service is stopped and started once. Sockets stay
 // open meanwhile, so clients wait instead of being refused, unless a socket itself
-// has changed or is new.
+// has changed or is new. What runs before the services runs again, and timers and
+// path units wait anew behind them; what these start is left alone.
 func doRestart(ctx context.Context, r *run) error {
-	var sockets, services []string
+	var sockets, before, services []string
 	for _, u := range r.plan.Units {
-		if u.Socket {
+		switch {
+		case u.Socket:
 			sockets = append(sockets, u.Name)
-		} else {
+		case u.Prepare:
+			before = append(before, u.Name)
+		case !u.Manual && !u.Trigger:
 			services = append(services, u.Name)
 		}
 	}
 	if err := r.openSockets(ctx, sockets, services); err != nil {
 		return err
+	}
+	for _, u := range before {
+		if err := r.again(ctx, u); err != nil {
+			return err
+		}
+	}
+	for _, u := range r.plan.Units {
+		if u.Trigger {
+			services = append(services, u.Name)
+		}
 	}
 	for _, s := range services {
 		// Earlier starts must not count against this one.

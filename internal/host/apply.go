@@ -89,7 +89,7 @@ func (h *Host) retire(ctx context.Context, c plan.Changes) error {
 	}
 	// A failed unit would be remembered even without its file.
 	for _, f := range c.Files {
-		if f.New == nil && path.Dir(f.Path) == unitDir {
+		if f.New == nil && path.Dir(f.Path) == unitDir && !strings.Contains(f.Path, "@.") {
 			if err := h.units.ResetFailed(ctx, path.Base(f.Path)); err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ const (
 
 // markedDirs are the directories in which files with a mark are looked for.
 func markedDirs() []string {
-	return []string{unitDir, sysusersDir, "/etc/tmpfiles.d", appsDir}
+	return []string{unitDir, sysusersDir, "/etc/tmpfiles.d", "/etc/sudoers.d", "/etc/polkit-1/rules.d", appsDir}
 }
 
 // Observe tells what there is of the things that p names, and every file with
@@ -66,7 +66,7 @@ func (h *Host) observeUsers(p *plan.Plan, names *accounts, o *plan.Observed) err
 	for _, u := range p.Users {
 		_, user := names.uid(u.Name)
 		_, group := names.gid(u.Group)
-		o.Users[u.Name] = user && group
+		o.Users[u.Name] = (user || u.GroupOnly) && group
 		entry := names.users[u.Name]
 		o.Made[u.Name] = user && entry.comment == u.Description && entry.home == u.Home && !others[u.Name]
 	}
@@ -160,9 +160,18 @@ func (h *Host) observeUnits(ctx context.Context, p *plan.Plan, o *plan.Observed)
 		all = append(all, u.Name)
 	}
 	for name, n := range o.Files {
-		if path.Dir(name) == unitDir && n.Mark == p.App {
-			all = append(all, path.Base(name))
+		if path.Dir(name) != unitDir || n.Mark != p.App {
+			continue
 		}
+		if !strings.HasSuffix(strings.TrimSuffix(name, path.Ext(name)), "@") {
+			all = append(all, path.Base(name))
+			continue
+		}
+		instances, err := h.instances(path.Base(name))
+		if err != nil {
+			return err
+		}
+		all = append(all, instances...)
 	}
 	slices.Sort(all)
 	for _, unit := range slices.Compact(all) {
@@ -178,6 +187,30 @@ func (h *Host) observeUnits(ctx context.Context, p *plan.Plan, o *plan.Observed)
 		o.Stale[unit] = stale
 	}
 	return nil
+}
+
+// instances are the units of a template that start at boot. Ours all do.
+func (h *Host) instances(template string) ([]string, error) {
+	dirs, err := h.list(unitDir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, dir := range dirs {
+		if path.Ext(dir) != ".wants" {
+			continue
+		}
+		links, err := h.list(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			if plan.TemplateOf(path.Base(l)) == template {
+				found = append(found, path.Base(l))
+			}
+		}
+	}
+	return found, nil
 }
 
 // live reports whether the link to the current release is there.

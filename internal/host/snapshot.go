@@ -114,7 +114,11 @@ func (h *Host) touched(c plan.Changes) (names []string, err error) {
 		if u.Action != plan.ActionEnable && u.Action != plan.ActionDisable {
 			continue
 		}
-		found, err := h.links(u.Unit, texts[u.Unit])
+		file := u.Unit
+		if t := plan.TemplateOf(u.Unit); t != "" {
+			file = t
+		}
+		found, err := h.links(u.Unit, file, texts[file])
 		if err != nil {
 			return nil, err
 		}
@@ -142,12 +146,12 @@ func (h *Host) withParents(names []string) ([]string, error) {
 
 // links are the names below unitDir that enabling or disabling a unit may make
 // or remove: those its text asks for, those the text on disk asks for, and
-// those that are there.
-func (h *Host) links(unit, text string) ([]string, error) {
+// those that are there. file is what defines the unit: itself, or its template.
+func (h *Host) links(unit, file, text string) ([]string, error) {
 	names := wanted(unit, text)
-	have, err := h.root.ReadFile(rel(unitDir + "/" + unit))
+	have, err := h.root.ReadFile(rel(unitDir + "/" + file))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, failed("read", unitDir+"/"+unit, err)
+		return nil, failed("read", unitDir+"/"+file, err)
 	}
 	names = append(names, wanted(unit, string(have))...)
 	dirs, err := h.list(unitDir)

@@ -53,6 +53,10 @@ func sysusers(users []plan.User) string {
 	var b strings.Builder
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`)
 	for _, u := range users {
+		if u.GroupOnly {
+			fmt.Fprintf(&b, "g %s -\n", u.Group)
+			continue
+		}
 		id := "-"
 		if u.Group != u.Name {
 			fmt.Fprintf(&b, "g %s -\n", u.Group)
@@ -74,7 +78,7 @@ func (h *Host) useradd(ctx context.Context, users []plan.User) error {
 				return err
 			}
 		}
-		if _, ok := names.uid(u.Name); ok {
+		if _, ok := names.uid(u.Name); ok || u.GroupOnly {
 			continue
 		}
 		err = h.shadow(ctx, "useradd", "--system", "--gid", u.Group, "--home-dir", u.Home, "--no-create-home",

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -30,16 +31,18 @@ func diffUnits(c *Changes, p *Plan, o Observed) {
 		}
 	}
 	for _, f := range c.Files {
-		if unit, ok := unitOf(f.Path); ok && f.New == nil {
+		if unit, ok := unitOf(f.Path); ok && f.New == nil && !isTemplate(unit) {
 			d.drop(unit, "it is no longer in the plan")
 		}
 	}
-	socketsFirst(d.out[ActionStop])
+	d.dropInstances()
+	waitingFirst(d.out[ActionStop])
 	moved := d.movedSockets()
+	again := d.prepareAgain()
 	for _, u := range p.Units {
 		c.Reload = c.Reload || o.Units[u.Name].NeedReload
 		d.enablement(u)
-		d.activity(u, moved)
+		d.activity(u, moved, again)
 	}
 	c.Units = d.actions()
 	// systemd learns of links, too, by reading all unit files again.
@@ -70,6 +73,39 @@ func (d *unitDiff) drop(unit, reason string) {
 	}
 }
 
+// dropInstances drops the instances of our templates that the plan does not have.
+func (d *unitDiff) dropInstances() {
+	ours := map[string]bool{}
+	for _, u := range d.plan.Units {
+		ours[u.Name] = true
+	}
+	for _, unit := range slices.Sorted(maps.Keys(d.observed.Units)) {
+		template := TemplateOf(unit)
+		n, known := d.observed.Files[unitDir+"/"+template]
+		if template != "" && !ours[unit] && known && n.Mark == d.plan.App {
+			d.drop(unit, "it is no longer in the plan")
+		}
+	}
+}
+
+// prepareAgain reports whether a unit that runs before the services is to run
+// again. It is stopped for that, and the services with it, so that each of them
+// starts once, with what it makes. The restarts that are due are on record before
+// anything is stopped.
+func (d *unitDiff) prepareAgain() bool {
+	again := false
+	for _, u := range d.plan.Units {
+		if u.Prepare && d.observed.Live && d.observed.Units[u.Name].Running() {
+			if reason := d.outdated(u.Name); reason != "" {
+				d.add(ActionStop, u.Name, reason)
+				d.add(ActionStart, u.Name, reason)
+				again = true
+			}
+		}
+	}
+	return again
+}
+
 // enablement makes a unit start at boot, or not.
 func (d *unitDiff) enablement(u Unit) {
 	on := enabled(d.observed.Units[u.Name])
@@ -84,16 +120,19 @@ func (d *unitDiff) enablement(u Unit) {
 	}
 }
 
-// activity starts sockets and restarts what runs with a former text.
-func (d *unitDiff) activity(u Unit, moved map[string]bool) {
+// activity starts sockets and restarts what runs with a former text. What a timer
+// or somebody's need starts is left alone: a backup that runs ends as it began.
+func (d *unitDiff) activity(u Unit, moved map[string]bool, again bool) {
 	st := d.observed.Units[u.Name]
-	if !d.observed.Live {
+	if !d.observed.Live || u.Manual || u.Prepare {
 		return
 	}
 	reason := d.outdated(u.Name)
 	switch {
 	case u.Socket && !st.Running():
 		d.add(ActionStart, u.Name, "it is not listening")
+	case u.Trigger && !st.Running():
+		d.add(ActionStart, u.Name, "it is not waiting")
 	case d.observed.Stale[u.Name]:
 		d.add(ActionRestart, u.Name, reason)
 	case !st.Running():
@@ -102,12 +141,14 @@ func (d *unitDiff) activity(u Unit, moved map[string]bool) {
 		d.add(ActionRestart, u.Name, reason)
 	case moved[u.Name]:
 		d.add(ActionRestart, u.Name, "its socket changes hands")
+	case again && !u.Socket && !u.Trigger:
+		d.add(ActionRestart, u.Name, "its environment is made anew")
 	}
 }
 
 // outdated says why a running unit does not run with its planned text, or "".
 func (d *unitDiff) outdated(unit string) string {
-	f, changed := d.files[unit]
+	f, changed := d.files[fileOf(unit)]
 	switch {
 	case changed && f.New != nil && (f.Old == nil || f.Old.Content != f.New.Content):
 		return "its unit file changes"
@@ -135,7 +176,7 @@ func (d *unitDiff) movedSockets() map[string]bool {
 
 // installChanges reports whether the links of an enabled unit would differ.
 func (d *unitDiff) installChanges(unit string) bool {
-	f, ok := d.files[unit]
+	f, ok := d.files[fileOf(unit)]
 	return ok && f.Old != nil && f.New != nil && install(f.Old.Content) != install(f.New.Content)
 }
 
@@ -166,16 +207,41 @@ func unitOf(name string) (unit string, ok bool) {
 	return path.Base(name), path.Ext(name) != ""
 }
 
-// socketsFirst puts sockets ahead, so that no connection starts a service that
-// has just been stopped.
-func socketsFirst(units []UnitChange) {
+// TemplateOf is the template that a unit is an instance of, or "":
+// web-worker@.service for web-worker@1.service.
+func TemplateOf(unit string) string {
+	name, instance, ok := strings.Cut(unit, "@")
+	ext := path.Ext(unit)
+	if !ok || instance == ext {
+		return ""
+	}
+	return name + "@" + ext
+}
+
+// isTemplate reports whether a unit file is one of instances, and no unit itself.
+func isTemplate(unit string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(unit, path.Ext(unit)), "@")
+}
+
+// fileOf is the name of the file that defines a unit.
+func fileOf(unit string) string {
+	if t := TemplateOf(unit); t != "" {
+		return t
+	}
+	return unit
+}
+
+// waitingFirst puts sockets, timers and path units ahead, so that nothing starts a
+// service that has just been stopped.
+func waitingFirst(units []UnitChange) {
 	slices.SortStableFunc(units, func(a, b UnitChange) int {
 		return rank(a.Unit) - rank(b.Unit)
 	})
 }
 
 func rank(unit string) int {
-	if strings.HasSuffix(unit, ".socket") {
+	switch path.Ext(unit) {
+	case ".socket", ".timer", ".path":
 		return 0
 	}
 	return 1

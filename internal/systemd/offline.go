@@ -106,11 +106,15 @@ func (t *Tree) Disable(ctx context.Context, units ...string) error {
 // Status tells whether there is a unit file and whether it is enabled.
 func (t *Tree) Status(ctx context.Context, unit string) (landfast.UnitStatus, error) {
 	st := landfast.UnitStatus{Name: unit, Load: "not-found", Active: "inactive", Sub: "dead"}
+	file := unit
+	if name, instance, ok := strings.Cut(unit, "@"); ok && !strings.HasPrefix(instance, ".") {
+		file = name + "@" + filepath.Ext(unit) // an instance has the file of its template
+	}
 	for _, dir := range []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
-		if _, err := os.Lstat(filepath.Join(t.root, dir, unit)); err != nil {
+		if _, err := os.Lstat(filepath.Join(t.root, dir, file)); err != nil {
 			continue
 		}
-		st.Load, st.FragmentPath = "loaded", "/"+dir+"/"+unit
+		st.Load, st.FragmentPath = "loaded", "/"+dir+"/"+file
 		out, err := t.systemctl(ctx, "is-enabled", unit)
 		if out = strings.TrimSpace(out); out == "" && err != nil {
 			return landfast.UnitStatus{}, err

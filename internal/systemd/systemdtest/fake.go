@@ -339,10 +339,14 @@ func (f *Fake) forget(name string) {
 
 // read gives the text and the path of a unit file, or two empty strings.
 func (f *Fake) read(name string) (text, path string) {
+	file := name
+	if prefix, instance, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(instance, ".") {
+		file = prefix + "@" + filepath.Ext(name) // an instance has the file of its template
+	}
 	for _, dir := range []string{unitDir, runtimeDir} {
-		b, err := os.ReadFile(filepath.Join(f.root, dir, name))
+		b, err := os.ReadFile(filepath.Join(f.root, dir, file))
 		if err == nil {
-			return string(b), "/" + dir + "/" + name
+			return string(b), "/" + dir + "/" + file
 		}
 	}
 	return "", ""
