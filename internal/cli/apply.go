@@ -8,11 +8,13 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/plan"
+	"github.com/landfast/landfast/internal/systemd"
 )
 
 // rootFlag adds --root to a verb that can work on a directory tree.
-func rootFlag(cmd *cobra.Command, root *string) {
-	cmd.Flags().StringVar(root, "root", "/", "work on the system below this `directory` instead of the running one")
+func (c *command) rootFlag(cmd *cobra.Command, root *string) {
+	cmd.Flags().StringVar(root, "root", c.host, "work on the system below this `directory` instead of the running one")
+	_ = cmd.MarkFlagDirname("root") // it is there
 }
 
 // absRoot makes --root absolute.
@@ -36,14 +38,6 @@ func (m *machine) difference(ctx context.Context, app *landfast.App) (*plan.Plan
 	return p, seen, changes, err
 }
 
-// planResult is the JSON of plan, apply and uninstall.
-type planResult struct {
-	App     string        `json:"app"`
-	Changed bool          `json:"changed"`
-	Changes *plan.Changes `json:"changes"`
-	Notes   []string      `json:"notes,omitempty"`
-}
-
 // plan is `landfast plan`.
 func (c *command) plan() *cobra.Command {
 	var root string
@@ -57,6 +51,8 @@ It changes nothing, and exits 3 when there is a difference.
 ` + appArg,
 		Example: "  sudo landfast plan\n  landfast plan --root build/image web",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.onMachine(cmd.Context(), root, args, func(m *machine, l located) error {
 				p, _, changes, err := m.difference(cmd.Context(), l.app)
@@ -71,13 +67,13 @@ It changes nothing, and exits 3 when there is a difference.
 			})
 		},
 	}
-	rootFlag(cmd, &root)
+	c.rootFlag(cmd, &root)
 	return cmd
 }
 
 func (c *command) printChanges(p *plan.Plan, changes *plan.Changes) {
 	if c.json {
-		c.printJSON(planResult{App: p.App, Changed: !changes.Empty(), Changes: changes, Notes: p.Notes})
+		c.printJSON(newChangesResult(p, changes))
 		return
 	}
 	for _, n := range p.Notes {
@@ -87,7 +83,7 @@ func (c *command) printChanges(p *plan.Plan, changes *plan.Changes) {
 		c.printf("%s: nothing to change\n", p.App)
 		return
 	}
-	c.printf("%s", changes.Text())
+	c.printf("%s", c.paintDiff(changes.Text()))
 }
 
 // onMachine finds the app, opens the machine and runs f.
@@ -96,11 +92,29 @@ func (c *command) onMachine(ctx context.Context, root string, args []string, f f
 	if err != nil {
 		return err
 	}
-	l, err := locate(root, args)
+	l, err := c.locate(root, args)
 	if err != nil {
-		return c.manifestError(err)
+		return err
 	}
-	m, err := openMachine(ctx, root)
+	m, err := c.openMachine(ctx, root)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return f(m, l)
+}
+
+// onFiles is onMachine for what only reads files: it needs no systemd.
+func (c *command) onFiles(root string, args []string, f func(*machine, located) error) error {
+	root, err := absRoot(root)
+	if err != nil {
+		return err
+	}
+	l, err := c.locate(root, args)
+	if err != nil {
+		return err
+	}
+	m, err := newMachine(root, systemd.Offline(root))
 	if err != nil {
 		return err
 	}
@@ -121,6 +135,8 @@ mark are changed or removed; a foreign file in the way is an error that names it
 ` + appArg,
 		Example: "  sudo landfast apply\n  sudo landfast apply --root build/image landfast.toml",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
@@ -141,7 +157,7 @@ mark are changed or removed; a foreign file in the way is an error that names it
 			})
 		},
 	}
-	rootFlag(cmd, &root)
+	c.rootFlag(cmd, &root)
 	return cmd
 }
 
@@ -159,6 +175,8 @@ given. Files that Landfast did not make are left alone.
 ` + appArg,
 		Example: "  sudo landfast uninstall web --plan\n  sudo landfast uninstall web --purge",
 		Args:    cobra.ExactArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
@@ -182,7 +200,7 @@ given. Files that Landfast did not make are left alone.
 			})
 		},
 	}
-	rootFlag(cmd, &root)
+	c.rootFlag(cmd, &root)
 	cmd.Flags().BoolVar(&purge, "purge", false, "remove releases, data, history and accounts too; this cannot be undone")
 	cmd.Flags().BoolVar(&dry, "plan", false, "print what would be removed, and remove nothing")
 	return cmd

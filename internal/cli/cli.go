@@ -5,14 +5,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/systemd"
 )
 
 // Std are the standard streams.
@@ -21,109 +20,150 @@ type Std struct {
 	Out, Err io.Writer
 }
 
-// The exit codes, documented in the help and in docs/reference.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitPending     = 3
-	exitRolledBack  = 4
-	exitStuck       = 5
-	exitConflict    = 6
-	exitUnavailable = 7
-)
-
-// exitCodes is the one table from kinds of error to exit codes.
-var exitCodes = map[landfast.Kind]int{
-	landfast.Internal:    exitFailed,
-	landfast.Invalid:     exitUsage,
-	landfast.NotFound:    exitUsage,
-	landfast.Pending:     exitPending,
-	landfast.RolledBack:  exitRolledBack,
-	landfast.Stuck:       exitStuck,
-	landfast.Conflict:    exitConflict,
-	landfast.Unavailable: exitUnavailable,
-}
-
 // Run executes one command line and returns its exit code. It blocks until the
 // command has ended; when ctx ends, a deployment under way is rolled back first.
 func Run(ctx context.Context, args []string, std Std, version string) int {
-	c := &command{std: std}
-	root := c.root(version)
+	c := &command{
+		std: std, version: version, host: "/",
+		connect: func(ctx context.Context) (systemd.Manager, error) { return systemd.Connect(ctx) },
+	}
+	return c.run(ctx, args)
+}
+
+// command is one execution: the streams, the machine it runs on, and the flags
+// that every verb has.
+type command struct {
+	std     Std
+	version string
+	host    string // the root directory of the machine
+	connect func(context.Context) (systemd.Manager, error)
+
+	json  bool
+	lines bool   // of JSON, one value on each: a stream
+	env   string // the environment whose overlay counts; "": as LANDFAST_ENV says
+}
+
+func (c *command) run(ctx context.Context, args []string) int {
+	root := c.root()
 	root.SetArgs(args)
-	root.SetIn(std.In)
-	root.SetOut(std.Out)
-	root.SetErr(std.Err)
+	root.SetIn(c.std.In)
+	root.SetOut(c.std.Out)
+	root.SetErr(c.std.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
+	// A flag that is not understood keeps those behind it from being read.
+	c.json = c.json || asksForJSON(args)
 	c.printError(err)
-	return exitCodes[landfast.KindOf(err)]
+	return exitOf(err)
 }
 
-// command is one execution: the streams and the flags every verb has.
-type command struct {
-	std  Std
-	json bool
+func asksForJSON(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "--json", "--json=true":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
 }
 
-const exitCodeHelp = `Exit codes: 0 ok, 1 failed, 2 usage or manifest, 3 changes pending,
-4 rolled back, 5 stuck, 6 conflict, 7 unavailable.`
+// verb is one command of the program.
+type verb struct {
+	group string
+	cmd   *cobra.Command
+	exits []int // besides those every verb has
+}
 
-func (c *command) root(version string) *cobra.Command {
+// verbs are all of them, in the order in which the help shows them.
+func (c *command) verbs() []verb {
+	applies := []int{exitConflict, exitUnavailable}
+	deploys := append([]int{exitRolledBack, exitStuck}, applies...)
+	return []verb{
+		{"describe", c.check(), nil},
+		{"describe", c.render(), nil},
+		{"describe", c.schema(), nil},
+		{"describe", c.plan(), append([]int{exitPending}, applies...)},
+		{"describe", c.apply(), applies},
+		{"describe", c.uninstall(), applies},
+		{"deploy", c.deploy(), deploys},
+		{"deploy", c.rollback(), deploys},
+		{"deploy", c.resume(), deploys},
+		{"deploy", c.releases(), nil},
+		{"deploy", c.prune(), applies},
+		{"operate", c.status(), []int{exitStuck, exitUnavailable}},
+		{"operate", c.logs(), []int{exitUnavailable}},
+		{"operate", c.power("start"), applies},
+		{"operate", c.power("stop"), applies},
+		{"operate", c.power("restart"), applies},
+		{"operate", c.deployments(), nil},
+		{"operate", c.show(), nil},
+		{"operate", c.doctor(), nil},
+		{"program", c.versionVerb(), nil},
+		{"program", c.help(), nil},
+	}
+}
+
+func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "landfast",
 		Short: "Deploy apps to Linux machines with systemd",
 		Long: `Landfast makes any Linux machine with systemd a place to deploy to. Describe an
 app in landfast.toml; it becomes hardened units, users and directories, and its
-releases land atomically and come back by themselves when they are bad.
-
-` + exitCodeHelp,
-		Version:       version,
+releases land atomically and come back by themselves when they are bad.`,
+		Example:       "  landfast check\n  sudo landfast deploy --from build/web.tar.gz\n  sudo landfast status",
+		Version:       c.version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownVerb,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON instead of text")
+	root.PersistentFlags().StringVar(&c.env, "env", "", "merge landfast.`NAME`.toml into the manifest (default: $LANDFAST_ENV, if there is such a file)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, err.Error())
 	})
-	root.AddGroup(
-		&cobra.Group{ID: "describe", Title: "Describe an app:"},
-		&cobra.Group{ID: "deploy", Title: "Deploy it:"},
-		&cobra.Group{ID: "operate", Title: "Operate it:"},
-	)
-	for _, v := range []struct {
-		group string
-		cmd   *cobra.Command
-	}{
-		{"describe", c.check()},
-		{"describe", c.render()},
-		{"describe", c.schema()},
-		{"describe", c.plan()},
-		{"describe", c.apply()},
-		{"describe", c.uninstall()},
-		{"deploy", c.deploy()},
-		{"deploy", c.rollback()},
-		{"deploy", c.resume()},
-		{"deploy", c.releases()},
-		{"deploy", c.prune()},
-		{"operate", c.status()},
-		{"operate", c.logs()},
-		{"operate", c.power("start")},
-		{"operate", c.power("stop")},
-		{"operate", c.power("restart")},
-		{"operate", c.deployments()},
-		{"operate", c.show()},
-		{"operate", c.doctor()},
-	} {
+	for _, g := range verbGroups() {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
+	}
+	every := allExits()
+	for _, v := range c.verbs() {
 		v.cmd.GroupID = v.group
-		v.cmd.Args = atMost(v.cmd.Args)
+		v.cmd.Long += "\n\n" + exitHelp(allExits(v.exits...))
+		every = append(every, v.exits...)
 		root.AddCommand(v.cmd)
+		if v.cmd.Name() == "help" {
+			root.SetHelpCommand(v.cmd)
+		}
+	}
+	root.Long += "\n\n" + exitHelp(every)
+	root.SetHelpCommandGroupID("program")
+	root.SetCompletionCommandGroupID("program")
+	root.InitDefaultCompletionCmd()
+	if cmd, _, err := root.Find([]string{"completion"}); err == nil && cmd != root {
+		cmd.Example = "  landfast completion bash > /etc/bash_completion.d/landfast"
+	}
+	for _, cmd := range root.Commands() {
+		checkArgs(cmd)
 	}
 	return root
+}
+
+// verbGroup is a heading in the list of verbs.
+type verbGroup struct{ id, title string }
+
+func verbGroups() []verbGroup {
+	return []verbGroup{
+		{"describe", "Describe an app"},
+		{"deploy", "Deploy it"},
+		{"operate", "Operate it"},
+		{"program", "This program"},
+	}
 }
 
 // unknownVerb refuses arguments of the program itself: each would be a verb.
@@ -132,23 +172,25 @@ func unknownVerb(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	msg := fmt.Sprintf("there is no verb %q", args[0])
-	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		msg += fmt.Sprintf(", did you mean %q", near[0])
 	}
 	return usage(cmd, msg)
 }
 
-// atMost turns cobra's complaint about arguments into a usage error.
-func atMost(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if check == nil {
+// checkArgs makes cobra's complaints about arguments usage errors, for a verb and
+// those below it.
+func checkArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usage(cmd, err.Error())
+			}
 			return nil
 		}
-		if err := check(cmd, args); err != nil {
-			return usage(cmd, err.Error())
-		}
-		return nil
+	}
+	for _, below := range cmd.Commands() {
+		checkArgs(below)
 	}
 }
 
@@ -156,31 +198,3 @@ func atMost(check cobra.PositionalArgs) cobra.PositionalArgs {
 func usage(cmd *cobra.Command, msg string) error {
 	return &landfast.Error{Kind: landfast.Invalid, Msg: msg, Hint: fmt.Sprintf("see `%s --help`", cmd.CommandPath())}
 }
-
-// silent marks an error whose text has been printed already.
-type silent struct{ error }
-
-func (s silent) Unwrap() error { return s.error }
-
-// printError prints the one error of a command.
-func (c *command) printError(err error) {
-	if _, ok := errors.AsType[silent](err); ok {
-		return
-	}
-	if c.json {
-		c.printJSON(map[string]any{"error": map[string]any{"kind": landfast.KindOf(err), "message": err.Error()}})
-		return
-	}
-	fmt.Fprintln(c.std.Err, "landfast:", err)
-}
-
-// printJSON prints one value, indented.
-func (c *command) printJSON(v any) {
-	enc := json.NewEncoder(c.std.Out)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		fmt.Fprintln(c.std.Err, "landfast: print JSON:", err)
-	}
-}
-
-func (c *command) printf(format string, args ...any) { fmt.Fprintf(c.std.Out, format, args...) }

@@ -20,11 +20,13 @@ be, comes back; it fails when the release is bad, and CodeDeploy reports that.
 
 ` + appArg,
 		Example: "  landfast render codedeploy --out bundle\n  cp -r build bundle/release && cd bundle && zip -qr ../bundle.zip .",
-		Args:    atMost(cobra.MaximumNArgs(1)),
+		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(_ *cobra.Command, args []string) error {
-			l, err := locate("/", args)
+			l, err := c.locate(c.host, args)
 			if err != nil {
-				return c.manifestError(err)
+				return err
 			}
 			p := &plan.Plan{App: l.app.Name, Files: codedeploy.Bundle(l.app)}
 			if out != "" {

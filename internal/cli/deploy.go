@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +27,11 @@ it too. What a killed deployment left behind is settled first.
   sudo landfast deploy web --from https://ci.example.org/web-1.2.tar.zst --digest sha256:9f86d0…
   sudo landfast deploy web --from https://git.example.org/shop/web.git --revision v1.2`,
 		Args: cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
 				src, err := from.source(l)
 				if err != nil {
 					return err
@@ -58,10 +61,12 @@ refused until --force.
 ` + appArg,
 		Example: "  sudo landfast rollback\n  sudo landfast rollback web 20261121T013000Z-4be1c9a",
 		Args:    cobra.MaximumNArgs(2),
+
+		ValidArgsFunction: c.completeWith(releaseIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			args, release := splitRelease(args)
-			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
 				p := c.progress()
 				d, err := m.engine(p.event).Rollback(ctx, deploy.Target{App: l.app, Release: release, Actor: actor(), Force: force})
 				return c.outcome(p, d, err)
@@ -92,9 +97,11 @@ Deploy and rollback do the same first, but for a stuck one: that needs a person.
 ` + appArg,
 		Example: "  sudo landfast resume web",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
 				p := c.progress()
 				d, err := m.engine(p.event).Resume(ctx, l.app.Name)
 				if d == nil && err == nil {
@@ -114,7 +121,7 @@ Deploy and rollback do the same first, but for a stuck one: that needs a person.
 
 func (c *command) nothingToResume(app string) error {
 	if c.json {
-		c.printJSON(map[string]any{"app": app, "resumed": false})
+		c.printJSON(resumeResult{App: app})
 		return nil
 	}
 	c.printf("%s: nothing was interrupted\n", app)
@@ -125,7 +132,8 @@ func (c *command) nothingToResume(app string) error {
 func (c *command) settled(p *progress, d landfast.Deployment) error {
 	p.end()
 	if c.json {
-		return c.line(d)
+		c.printJSON(d)
+		return nil
 	}
 	c.printf("%s: deployment %s is %s\n", d.App, d.ID, d.Status)
 	return nil
@@ -138,13 +146,11 @@ func (c *command) outcome(p *progress, d landfast.Deployment, err error) error {
 		return err
 	}
 	if c.json {
-		if jerr := c.line(d); jerr != nil {
-			return jerr
+		c.printJSON(d)
+		if err != nil && d.Failure != nil {
+			return silent{err} // the deployment says why
 		}
-		if err != nil {
-			return silent{err}
-		}
-		return nil
+		return err
 	}
 	if err == nil {
 		c.printf("%s: %s is live (%s)\n", d.App, d.To, took(d))
@@ -154,24 +160,35 @@ func (c *command) outcome(p *progress, d landfast.Deployment, err error) error {
 		return err
 	}
 	c.printf("\n%s", failureText(&d))
-	c.printf("\nlandfast: %s\n", headline(err))
+	fmt.Fprintf(c.std.Err, "\nlandfast: %s\n", headline(err))
 	return silent{err}
+}
+
+// resumeResult is the JSON of resume when there was nothing to do.
+type resumeResult struct {
+	App     string `json:"app"`
+	Resumed bool   `json:"resumed"`
 }
 
 // releases is `landfast releases`.
 func (c *command) releases() *cobra.Command {
-	return &cobra.Command{
+	var root string
+	cmd := &cobra.Command{
 		Use:     "releases [APP]",
 		Short:   "List the releases on this host",
 		Long:    "Releases lists what is on this host, newest first, with the current one marked, and\nthe bad ones that are remembered.\n\n" + appArg,
-		Example: "  sudo landfast releases web",
+		Example: "  sudo landfast releases web\n  landfast releases web --root /mnt/image",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+
+		ValidArgsFunction: c.completeApp,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return c.onFiles(root, args, func(m *machine, l located) error {
 				return c.printReleases(m, l.app)
 			})
 		},
 	}
+	c.rootFlag(cmd, &root)
+	return cmd
 }
 
 // prune is `landfast prune`.
@@ -187,15 +204,23 @@ ends with it; by hand it is rarely needed.
 ` + appArg,
 		Example: "  sudo landfast prune web --keep 2",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
 				return c.doPrune(ctx, m, l.app, keep)
 			})
 		},
 	}
 	cmd.Flags().IntVar(&keep, "keep", -1, "how many good releases to keep (default: as the manifest says)")
 	return cmd
+}
+
+// pruneResult is the JSON of prune.
+type pruneResult struct {
+	App     string   `json:"app"`
+	Removed []string `json:"removed"`
 }
 
 func (c *command) doPrune(ctx context.Context, m *machine, app *landfast.App, keep int) error {
@@ -216,7 +241,7 @@ func (c *command) doPrune(ctx context.Context, m *machine, app *landfast.App, ke
 		return err
 	}
 	if c.json {
-		c.printJSON(map[string]any{"app": app.Name, "removed": removed})
+		c.printJSON(pruneResult{App: app.Name, Removed: append([]string{}, removed...)})
 		return nil
 	}
 	if len(removed) == 0 {

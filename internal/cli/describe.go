@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,33 +25,25 @@ one run, each with its place. It needs no root and touches nothing.
 ` + appArg,
 		Example: "  landfast check\n  landfast check deploy/landfast.toml",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(_ *cobra.Command, args []string) error {
-			l, err := locate("/", args)
+			l, err := c.locate(c.host, args)
 			if err != nil {
-				return c.manifestError(err)
+				return err
 			}
 			p, err := plan.Build(l.app, plan.Facts{})
 			if err != nil {
 				return err
 			}
 			if c.json {
-				c.printJSON(map[string]any{"ok": true, "app": l.app.Name, "file": l.file})
+				c.printJSON(checkResult{OK: true, App: l.app.Name, File: l.file, Files: len(p.Files), Units: len(p.Units)})
 				return nil
 			}
 			c.printf("%s: ok (app %s, %d files, %d units)\n", l.file, l.app.Name, len(p.Files), len(p.Units))
 			return nil
 		},
 	}
-}
-
-// manifestError prints the problems of a manifest one by one as JSON, if that is wanted.
-func (c *command) manifestError(err error) error {
-	problems, ok := errors.AsType[manifest.Errors](err)
-	if !ok || !c.json {
-		return err
-	}
-	c.printJSON(map[string]any{"ok": false, "problems": problems})
-	return silent{err}
 }
 
 // schema is `landfast schema`.
@@ -87,10 +78,12 @@ offline and without root, and the same manifest gives the same bytes.
 ` + appArg,
 		Example: "  landfast render\n  landfast render --systemd 247 --out build/root",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(_ *cobra.Command, args []string) error {
-			l, err := locate("/", args)
+			l, err := c.locate(c.host, args)
 			if err != nil {
-				return c.manifestError(err)
+				return err
 			}
 			p, err := plan.Build(l.app, plan.Facts{Systemd: version})
 			if err != nil {
@@ -111,14 +104,14 @@ offline and without root, and the same manifest gives the same bytes.
 
 func (c *command) printFiles(p *plan.Plan) {
 	if c.json {
-		c.printJSON(p)
+		c.printJSON(newPlanResult(p))
 		return
 	}
 	for i, f := range p.Files {
 		if i > 0 {
 			c.printf("\n")
 		}
-		c.printf("==> %s (%s:%s %04o)\n%s", f.Path, f.Owner, f.Group, f.Mode.Perm(), f.Content)
+		c.printf("==> %s (%s:%s %s)\n%s", f.Path, f.Owner, f.Group, octal(f.Mode), f.Content)
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintln(c.std.Err, "note:", n)
@@ -136,6 +129,7 @@ func (c *command) writeFiles(dir string, p *plan.Plan) error {
 		return err
 	}
 	defer root.Close()
+	done := writtenResult{App: p.App, Written: []string{}, Notes: append([]string{}, p.Notes...)}
 	for _, f := range p.Files {
 		name := strings.TrimPrefix(f.Path, "/")
 		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -144,7 +138,14 @@ func (c *command) writeFiles(dir string, p *plan.Plan) error {
 		if err := atomicfile.WriteFile(root, name, []byte(f.Content), atomicfile.Mode(f.Mode)); err != nil {
 			return err
 		}
-		c.printf("%s\n", filepath.Join(dir, name))
+		done.Written = append(done.Written, filepath.Join(dir, name))
+	}
+	if c.json {
+		c.printJSON(done)
+		return nil
+	}
+	for _, name := range done.Written {
+		c.printf("%s\n", name)
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintln(c.std.Err, "note:", n)

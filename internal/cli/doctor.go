@@ -33,7 +33,7 @@ do about what it finds. It changes nothing, and exits 1 when something is wrong.
 		Example: "  sudo landfast doctor",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			all := examine(cmd.Context())
+			all := c.examine(cmd.Context())
 			if c.json {
 				c.printJSON(all)
 			} else {
@@ -51,9 +51,9 @@ do about what it finds. It changes nothing, and exits 1 when something is wrong.
 
 func (c *command) printFindings(all []finding) {
 	for _, f := range all {
-		mark := "✓"
+		mark := c.paint(green, "✓")
 		if !f.OK {
-			mark = "✗"
+			mark = c.paint(red, "✗")
 		}
 		c.printf("%s %-12s %s\n", mark, f.What, f.Text)
 		if f.Hint != "" {
@@ -63,16 +63,16 @@ func (c *command) printFindings(all []finding) {
 }
 
 // examine makes every check.
-func examine(ctx context.Context) []finding {
+func (c *command) examine(ctx context.Context) []finding {
 	var all []finding
-	all = append(all, checkRoot(), checkJournal(), checkTools(), checkSpace("/srv"), checkSpace("/var/lib"))
-	m, err := openMachine(ctx, "/")
+	all = append(all, checkRoot(), checkJournal(c.host), checkTools(), checkSpace(filepath.Join(c.host, "srv")), checkSpace(filepath.Join(c.host, "var/lib")))
+	m, err := c.openMachine(ctx, c.host)
 	if err != nil {
 		return append(all, finding{What: "systemd", Text: err.Error()})
 	}
 	defer m.Close()
 	all = append(all, checkSystemd(ctx, m))
-	apps, err := appliedNames("/")
+	apps, err := appliedNames(c.host)
 	if err != nil {
 		return append(all, finding{What: "apps", Text: err.Error()})
 	}
@@ -109,8 +109,8 @@ func checkSystemd(ctx context.Context, m *machine) finding {
 	return finding{What: "systemd", OK: true, Text: fmt.Sprintf("version %d", v)}
 }
 
-func checkJournal() finding {
-	if _, err := os.Stat("/var/log/journal"); err != nil {
+func checkJournal(root string) finding {
+	if _, err := os.Stat(filepath.Join(root, "/var/log/journal")); err != nil {
 		return finding{
 			What: "journal", OK: true, Text: "logs are kept in memory only, until the next boot",
 			Hint: "mkdir /var/log/journal && systemctl restart systemd-journald keeps them",
@@ -162,7 +162,7 @@ func checkSpace(dir string) finding {
 
 // checkApp looks at one app.
 func (m *machine) checkApp(ctx context.Context, name string) []finding {
-	l, err := readApplied("/", name)
+	l, err := readApplied(m.root, name)
 	if err != nil {
 		return []finding{{What: name, Text: "its manifest cannot be read: " + err.Error()}}
 	}
@@ -189,7 +189,7 @@ func (m *machine) checkApp(ctx context.Context, name string) []finding {
 	if s.Release != "" && !s.Healthy {
 		all = append(all, finding{What: name, Text: "not healthy: " + s.Health, Hint: "`landfast logs " + name + "`"})
 	}
-	all = append(all, checkWritable(l.app)...)
+	all = append(all, m.checkWritable(l.app)...)
 	if all == nil {
 		all = append(all, finding{What: name, OK: true, Text: "as its manifest says, " + s.Health})
 	}
@@ -197,10 +197,10 @@ func (m *machine) checkApp(ctx context.Context, name string) []finding {
 }
 
 // checkWritable looks for code that the app itself could change.
-func checkWritable(app *landfast.App) []finding {
+func (m *machine) checkWritable(app *landfast.App) []finding {
 	var all []finding
 	for _, dir := range []string{app.Paths.Deploy, app.Paths.Releases, app.Paths.Bin} {
-		info, err := os.Lstat(dir)
+		info, err := os.Lstat(filepath.Join(m.root, dir))
 		if err != nil {
 			continue
 		}

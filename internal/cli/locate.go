@@ -24,28 +24,38 @@ const appsDir = "/etc/landfast/apps"
 const appArg = `APP is the name of an app on this host, or the path of a manifest (it has a slash
 or ends in .toml). Without it: ./landfast.toml, or else the only app there is.`
 
+// envVariable names the environment where --env does not.
+const envVariable = "LANDFAST_ENV"
+
 // located is a manifest that was found and read.
 type located struct {
-	app  *landfast.App
-	file string // where it was read
-	dir  string // what relative sources in it are relative to; "": an applied manifest
+	app    *landfast.App
+	file   string // where it was read
+	dir    string // what relative sources in it are relative to; "": an applied manifest
+	layers []manifest.Layer
 }
 
 // locate finds the app that the arguments name, on the host whose files are below
 // root.
-func locate(root string, args []string) (located, error) {
+func (c *command) locate(root string, args []string) (located, error) {
 	if len(args) == 0 {
-		return locateDefault(root)
+		return c.locateDefault(root)
 	}
 	arg := args[0]
 	if strings.Contains(arg, "/") || strings.HasSuffix(arg, ".toml") {
-		return readManifest(arg)
+		return c.readManifest(arg)
 	}
 	l, err := readApplied(root, arg)
+	if err == nil && c.env != "" {
+		return l, &landfast.Error{
+			Kind: landfast.Invalid, Msg: fmt.Sprintf("%s is for one environment already: it was merged when it was applied", l.file),
+			Hint: "leave --env out, or name the manifest of the project",
+		}
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return l, err
 	}
-	if local, lerr := readManifest(localManifest); lerr == nil && local.app.Name == arg {
+	if local, lerr := c.readManifest(localManifest); lerr == nil && local.app.Name == arg {
 		return local, nil
 	}
 	return located{}, &landfast.Error{
@@ -53,10 +63,10 @@ func locate(root string, args []string) (located, error) {
 	}
 }
 
-func locateDefault(root string) (located, error) {
+func (c *command) locateDefault(root string) (located, error) {
 	_, err := os.Stat(localManifest)
 	if err == nil {
-		return readManifest(localManifest)
+		return c.readManifest(localManifest)
 	}
 	names, err := appliedNames(root)
 	if err != nil {
@@ -98,20 +108,59 @@ func appliedNames(root string) ([]string, error) {
 	return names, nil
 }
 
-func readManifest(file string) (located, error) {
-	text, err := os.ReadFile(file)
+// readManifest reads the manifest of a project with its overlays.
+func (c *command) readManifest(file string) (located, error) {
+	overlays, err := c.overlays()
+	if err != nil {
+		return located{}, err
+	}
+	layers, err := manifest.Load(os.ReadFile, file, overlays...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return located{}, &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("there is no manifest %s", file)}
+	}
+	if landfast.KindOf(err) == landfast.Invalid {
+		return located{}, err
 	}
 	if err != nil {
 		return located{}, &landfast.Error{Kind: landfast.Invalid, Msg: "cannot read the manifest", Err: err}
 	}
-	app, err := manifest.Parse(file, text)
+	app, err := manifest.ParseLayers(layers...)
 	if err != nil {
 		return located{}, err
 	}
 	dir, err := filepath.Abs(filepath.Dir(file))
-	return located{app: app, file: file, dir: dir}, err
+	return located{app: app, file: file, dir: dir, layers: layers}, err
+}
+
+// overlays are those that count here: of the environment, the host and this
+// machine's user.
+func (c *command) overlays() ([]manifest.Overlay, error) {
+	env := manifest.Overlay{Name: c.env, Must: true}
+	if env.Name == "" {
+		env = manifest.Overlay{Name: os.Getenv(envVariable)} // set for the whole host, it may name what this app does not have
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	host, _, _ = strings.Cut(host, ".")
+	var all []manifest.Overlay
+	for _, o := range []manifest.Overlay{env, {Name: host}, {Name: "local"}} {
+		if o.Name == "" {
+			continue
+		}
+		if !manifest.IsOverlayName(o.Name) {
+			if o.Name == host {
+				continue // no file could be meant
+			}
+			return nil, &landfast.Error{
+				Kind: landfast.Invalid, Msg: fmt.Sprintf("%q is not the name of an environment", o.Name),
+				Hint: "letters, digits, - and _, as in landfast.production.toml",
+			}
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 // readApplied reads the manifest last applied, without the mark in its first line.
@@ -121,6 +170,7 @@ func readApplied(root, name string) (located, error) {
 	if err != nil {
 		return located{}, err
 	}
-	app, err := manifest.Parse(file, []byte(plan.Unmarked(string(text))))
-	return located{app: app, file: file}, err
+	layer := manifest.Layer{Name: file, Text: []byte(plan.Unmarked(string(text)))}
+	app, err := manifest.ParseLayers(layer)
+	return located{app: app, file: file, layers: []manifest.Layer{layer}}, err
 }

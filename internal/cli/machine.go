@@ -29,23 +29,24 @@ type machine struct {
 }
 
 // openMachine opens the running machine, or the directory tree at root.
-func openMachine(ctx context.Context, root string) (*machine, error) {
-	units, err := connect(ctx, root)
+func (c *command) openMachine(ctx context.Context, root string) (*machine, error) {
+	if root != c.host {
+		return newMachine(root, systemd.Offline(root))
+	}
+	units, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return newMachine(root, units)
+}
+
+// newMachine is the machine at root, which closes units in the end.
+func newMachine(root string, units systemd.Manager) (*machine, error) {
 	h, err := host.Open(root, units)
 	if err != nil {
 		return nil, errors.Join(err, units.Close())
 	}
 	return &machine{Host: h, units: units, root: root}, nil
-}
-
-func connect(ctx context.Context, root string) (systemd.Manager, error) {
-	if root != "/" {
-		return systemd.Offline(root), nil
-	}
-	return systemd.Connect(ctx)
 }
 
 func (m *machine) Close() {

@@ -21,10 +21,12 @@ func (c *command) logs() *cobra.Command {
 		Long:    "Logs prints the last lines of all units of an app, and goes on with -f. With --json\neach line is a JSON object as journalctl(1) gives it.\n\n" + appArg,
 		Example: "  landfast logs web -f\n  landfast logs web -n 500 --since '10 min ago'",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := locate("/", args)
+			l, err := c.locate(c.host, args)
 			if err != nil {
-				return c.manifestError(err)
+				return err
 			}
 			for _, s := range l.app.Services {
 				q.Units = append(q.Units, s.Unit)
@@ -55,24 +57,27 @@ func (c *command) power(verb string) *cobra.Command {
 		Long:    short + ". The release stays the same. It waits until systemd is done.\n\n" + appArg,
 		Example: "  sudo landfast " + verb + " web",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.onMachine(ctx, "/", args, func(m *machine, l located) error {
+			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
 				unlock, err := m.Lock(ctx, l.app.Name, verb)
 				if err != nil {
 					return err
 				}
 				defer unlock()
-				if err := c.doPower(ctx, m, l.app, verb); err != nil {
-					return err
-				}
-				if c.json {
-					c.printJSON(map[string]any{"app": l.app.Name, "verb": verb, "ok": true})
-				}
-				return nil
+				return c.doPower(ctx, m, l.app, verb)
 			})
 		},
 	}
+}
+
+// powerResult is the JSON of start, stop and restart.
+type powerResult struct {
+	App   string                `json:"app"`
+	Verb  string                `json:"verb"`
+	Units []landfast.UnitStatus `json:"units"`
 }
 
 func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, verb string) error {
@@ -98,6 +103,7 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 		do = m.units.Restart
 		order = services
 	}
+	done := powerResult{App: app.Name, Verb: verb, Units: []landfast.UnitStatus{}}
 	for _, u := range order {
 		if verb != "stop" {
 			if err := m.units.ResetFailed(ctx, u); err != nil {
@@ -107,13 +113,17 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 		if err := do(ctx, u); err != nil {
 			return err
 		}
+		st, err := m.units.Status(ctx, u)
+		if err != nil {
+			return err
+		}
+		done.Units = append(done.Units, st)
 		if !c.json {
-			st, err := m.units.Status(ctx, u)
-			if err != nil {
-				return err
-			}
 			c.printf("%s is %s (%s)\n", u, st.Active, st.Sub)
 		}
+	}
+	if c.json {
+		c.printJSON(done)
 	}
 	return nil
 }
@@ -139,6 +149,7 @@ func needsRelease(m *machine, app *landfast.App, verb string) error {
 
 // deployments is `landfast deployments`.
 func (c *command) deployments() *cobra.Command {
+	var root string
 	n := 20
 	cmd := &cobra.Command{
 		Use:     "deployments [APP]",
@@ -146,8 +157,10 @@ func (c *command) deployments() *cobra.Command {
 		Long:    "Deployments lists the deployments and rollbacks of an app on this host, newest first.\n\n" + appArg,
 		Example: "  sudo landfast deployments web -n 5",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+			return c.onFiles(root, args, func(m *machine, l located) error {
 				all, err := m.history(l.app.Name, n)
 				if err != nil {
 					return err
@@ -158,12 +171,14 @@ func (c *command) deployments() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVarP(&n, "lines", "n", n, "how `many`; 0 means all")
+	c.rootFlag(cmd, &root)
 	return cmd
 }
 
 // show is `landfast show`.
 func (c *command) show() *cobra.Command {
-	return &cobra.Command{
+	var root string
+	cmd := &cobra.Command{
 		Use:   "show [APP] DEPLOYMENT",
 		Short: "Show one deployment: its steps, times and why it failed",
 		Long: `Show prints one deployment with every step and the time it took and, when it
@@ -172,9 +187,11 @@ failed, what was seen and what was undone. DEPLOYMENT may be "last".
 ` + appArg,
 		Example: "  sudo landfast show web 20261121T013000Z-deploy\n  sudo landfast show last",
 		Args:    cobra.RangeArgs(1, 2),
+
+		ValidArgsFunction: c.completeWith(deploymentIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, id := args[:len(args)-1], args[len(args)-1]
-			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+			return c.onFiles(root, args, func(m *machine, l located) error {
 				d, err := m.deployment(l.app.Name, id)
 				if err != nil {
 					return err
@@ -184,6 +201,8 @@ failed, what was seen and what was undone. DEPLOYMENT may be "last".
 			})
 		},
 	}
+	c.rootFlag(cmd, &root)
+	return cmd
 }
 
 // deployment reads one deployment of an app.

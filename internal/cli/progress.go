@@ -1,13 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/deploy"
@@ -22,15 +17,15 @@ type progress struct {
 }
 
 func (c *command) progress() *progress {
-	f, ok := c.std.Out.(*os.File)
-	return &progress{c: c, tty: !c.json && ok && term.IsTerminal(int(f.Fd()))}
+	c.lines = true
+	return &progress{c: c, tty: !c.json && c.terminal()}
 }
 
 // event shows one event.
 func (p *progress) event(e deploy.Event) {
 	switch {
 	case p.c.json:
-		_ = p.c.line(e) // a reader that has gone is no reason to stop
+		p.c.printJSON(e)
 	case e.Note != "":
 		p.print("    ", "", e.Note)
 	case e.Step.Name != "":
@@ -53,13 +48,13 @@ func (p *progress) step(s landfast.StepRecord) {
 	case landfast.StepUndoing:
 		p.open("…", "undo "+s.Name, s.Summary)
 	case landfast.StepDone:
-		p.print("✓", s.Name, s.Summary+" ("+short(s.Took)+")")
+		p.print(p.c.paint(green, "✓"), s.Name, s.Summary+" ("+short(s.Took)+")")
 	case landfast.StepUndone:
-		p.print("↩", "undo "+s.Name, s.Summary+" ("+short(s.Undo)+")")
+		p.print(p.c.paint(yellow, "↩"), "undo "+s.Name, s.Summary+" ("+short(s.Undo)+")")
 	case landfast.StepFailed:
-		p.print("✗", s.Name, s.Error)
+		p.print(p.c.paint(red, "✗"), s.Name, s.Error)
 	case landfast.StepStuck:
-		p.print("✗", "undo "+s.Name, s.Error)
+		p.print(p.c.paint(red, "✗"), "undo "+s.Name, s.Error)
 	}
 }
 
@@ -68,7 +63,9 @@ func (p *progress) open(mark, name, text string) {
 	if !p.tty {
 		return
 	}
-	fmt.Fprintf(p.c.std.Out, "\r\x1b[K%s %-16s %s", mark, name, text)
+	// A line that wrapped could not be taken back.
+	line := []rune(fmt.Sprintf("%s %-16s %s", mark, name, text))
+	fmt.Fprint(p.c.std.Out, "\r\x1b[K"+string(line[:min(len(line), p.c.width()-1)]))
 	p.live = true
 }
 
@@ -82,16 +79,6 @@ func (p *progress) print(mark, name, text string) {
 		return
 	}
 	fmt.Fprintf(p.c.std.Out, "%s %-16s %s\n", mark, name, text)
-}
-
-// line prints one JSON value on a line of its own.
-func (c *command) line(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(c.std.Out, string(b)+"\n")
-	return err
 }
 
 // short is a duration for people.

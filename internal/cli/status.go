@@ -41,12 +41,14 @@ when an app is not healthy, and 5 when one is stuck.
 ` + appArg,
 		Example: "  sudo landfast status\n  sudo landfast status web --json",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			apps, err := statusApps(args)
+			apps, err := c.statusApps(args)
 			if err != nil {
-				return c.manifestError(err)
+				return err
 			}
-			m, err := openMachine(cmd.Context(), "/")
+			m, err := c.openMachine(cmd.Context(), c.host)
 			if err != nil {
 				return err
 			}
@@ -57,25 +59,25 @@ when an app is not healthy, and 5 when one is stuck.
 }
 
 // statusApps are the apps to show.
-func statusApps(args []string) ([]*landfast.App, error) {
+func (c *command) statusApps(args []string) ([]*landfast.App, error) {
 	if len(args) > 0 {
-		l, err := locateApplied(args[0])
+		l, err := c.locateApplied(args[0])
 		return []*landfast.App{l.app}, err
 	}
-	l, err := locate("/", nil)
+	l, err := c.locate(c.host, nil)
 	if err == nil {
-		if applied, aerr := locateApplied(l.app.Name); aerr == nil {
+		if applied, aerr := readApplied(c.host, l.app.Name); aerr == nil {
 			return []*landfast.App{applied.app}, nil
 		}
 		return []*landfast.App{l.app}, nil
 	}
-	names, lerr := appliedNames("/")
+	names, lerr := appliedNames(c.host)
 	if lerr != nil || len(names) == 0 {
 		return nil, err
 	}
 	var apps []*landfast.App
 	for _, n := range names {
-		l, err := readApplied("/", n)
+		l, err := readApplied(c.host, n)
 		if err != nil {
 			return nil, err
 		}
@@ -86,19 +88,19 @@ func statusApps(args []string) ([]*landfast.App, error) {
 
 // locateApplied prefers the manifest last applied to the one in the project: status
 // is about the host.
-func locateApplied(arg string) (located, error) {
-	l, err := locate("/", []string{arg})
+func (c *command) locateApplied(arg string) (located, error) {
+	l, err := c.locate(c.host, []string{arg})
 	if err != nil {
 		return l, err
 	}
-	if applied, err := readApplied("/", l.app.Name); err == nil {
+	if applied, err := readApplied(c.host, l.app.Name); err == nil {
 		return applied, nil
 	}
 	return l, nil
 }
 
 func (c *command) printStatus(ctx context.Context, m *machine, apps []*landfast.App) error {
-	var all []appStatus
+	all := []appStatus{}
 	for _, app := range apps {
 		s, err := m.appStatus(ctx, app)
 		if err != nil {
@@ -135,7 +137,7 @@ func verdict(all []appStatus) error {
 
 // appStatus gathers the status of one app.
 func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, error) {
-	s := appStatus{App: app.Name, Drift: []string{}}
+	s := appStatus{App: app.Name, Drift: []string{}, Units: []landfast.UnitStatus{}}
 	if err := m.releaseStatus(app, &s); err != nil {
 		return s, err
 	}
@@ -225,9 +227,9 @@ func (m *machine) healthNow(ctx context.Context, app *landfast.App, release stri
 
 // statusText prints one app for people.
 func (c *command) statusText(s *appStatus) {
-	mark := "●"
+	mark := c.paint(green, "●")
 	if !s.OK {
-		mark = "✗"
+		mark = c.paint(red, "✗")
 	}
 	c.printf("%s %s\n", mark, s.App)
 	row := func(name, format string, args ...any) { c.printf("  %-11s %s\n", name, fmt.Sprintf(format, args...)) }

@@ -48,6 +48,9 @@ func size(n int64) string {
 type listedRelease struct {
 	landfast.Release
 	Current bool `json:"current"`
+
+	// Manifest hides the release's: it is long, and `render` shows what it becomes.
+	Manifest string `json:"manifest,omitempty"`
 }
 
 func (c *command) printReleases(m *machine, app *landfast.App) error {
@@ -65,7 +68,6 @@ func (c *command) printReleases(m *machine, app *landfast.App) error {
 	}
 	list := make([]listedRelease, 0, len(all))
 	for _, r := range all {
-		r.Manifest = "" // it is long, and `render` shows what it becomes
 		list = append(list, listedRelease{Release: r, Current: r.ID == current})
 	}
 	if c.json {
@@ -94,7 +96,7 @@ func (r listedRelease) row() []string {
 
 func (c *command) printDeployments(app string, all []landfast.Deployment) {
 	if c.json {
-		c.printJSON(all)
+		c.printJSON(append([]landfast.Deployment{}, all...))
 		return
 	}
 	if len(all) == 0 {
