@@ -78,12 +78,14 @@ type verb struct {
 	exits []int // besides those every verb has
 }
 
-// verbs are all of them, in the order in which the help shows them.
+// verbs are all of them, in the order in which one needs them.
 func (c *command) verbs() []verb {
 	applies := []int{exitConflict, exitUnavailable}
 	deploys := append([]int{exitRolledBack, exitStuck}, applies...)
 	return []verb{
+		{"describe", c.init(), []int{exitConflict}},
 		{"describe", c.check(), nil},
+		{"describe", c.config(), nil},
 		{"describe", c.render(), nil},
 		{"describe", c.schema(), nil},
 		{"describe", c.plan(), append([]int{exitPending}, applies...)},
@@ -102,6 +104,7 @@ func (c *command) verbs() []verb {
 		{"operate", c.deployments(), nil},
 		{"operate", c.show(), nil},
 		{"operate", c.doctor(), nil},
+		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}
