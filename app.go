@@ -19,6 +19,7 @@ type App struct {
 	Dirs        []Dir     // in the order of DirKinds
 	Health      Health
 	Hooks       Hooks
+	Commands    []NamedCommand // in manifest order
 	Cutover     Cutover
 	Source      Source
 	Releases    Retention
@@ -220,6 +221,12 @@ type Health struct {
 type Hooks struct {
 	Migrate []Command // before the cutover; a failure ends the deployment
 	After   []Command // behind the point of no return; a failure is only reported
+}
+
+// NamedCommand is a command that people run by its name: a console, a migration.
+type NamedCommand struct {
+	Name    string
+	Command Command
 }
 
 // Strategy is how traffic moves from the old release to the new one.

@@ -26,6 +26,7 @@ type manifest struct {
 	dirs                    dirs
 	health                  health
 	hooks                   hooks
+	commands                named
 	cutover                 cutover
 	source                  artifact
 	releases                releases
@@ -67,6 +68,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	app.Before = m.environment.build(d, current, m.service.name.value)
 	app.Services = m.buildServices(d, current)
 	app.Health = m.health.build(d, current, m)
+	app.Commands = m.commands.build(d, current)
 	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current)}
 	m.checkAccounts(d)
 	m.checkDynamic(d)

@@ -63,6 +63,7 @@ func (m *manifest) keys() []key {
 		{name: "dirs", value: &table{section: &m.dirs, always: true}, doc: "The directories that systemd keeps for the app, each owned by it and named to it in a variable."},
 		{name: "health", value: &table{section: &m.health, always: true}, doc: "When a new release counts as healthy. Whatever the check, a service that dies fails it at once."},
 		{name: "hooks", value: &table{section: &m.hooks}, doc: "Commands that belong to a deployment. They run as the app's user, in the environment of the service."},
+		{name: "commands", value: &table{section: &m.commands}, doc: "Commands that people run by name, on the host, beside the app: a console, a migration, a report."},
 		{name: "cutover", value: &table{section: &m.cutover, always: true}, doc: "How a new release takes over from the old one."},
 		{name: "releases", value: &table{section: &m.releases, always: true}, doc: "Which releases are kept, and how large one may be."},
 		{name: "sandbox", value: &table{section: &m.sandbox, always: true}, doc: "Powers that are taken away from the app."},
