@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/health"
 )
@@ -31,10 +33,12 @@ func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure 
 	return f
 }
 
-// next says what to do after a failure.
-func (r *run) next(touched bool) string {
+// next says what to do after a failure with that cause.
+func (r *run) next(touched bool, cause error) string {
 	name := r.Deployment.App
 	switch {
+	case errors.Is(cause, unix.ENOSPC), errors.Is(cause, unix.EDQUOT):
+		return fmt.Sprintf("make room on the disk (`landfast prune %s --keep 1` removes old releases) and start it again", name)
 	case r.Deployment.Failure != nil && r.Deployment.Failure.Error == errInterrupted.Error():
 		return fmt.Sprintf("start it again: `landfast deploy %s`", name)
 	case touched:

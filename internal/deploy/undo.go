@@ -91,7 +91,7 @@ func (r *run) rolledBack(touched bool, cause error) error {
 		}
 	}
 	if f := r.Deployment.Failure; f != nil {
-		f.Next = r.next(touched)
+		f.Next = r.next(touched, cause)
 		_ = r.journal.append(entry{At: r.engine.Now(), Kind: entryFailure, Failure: f})
 	}
 	if err := r.end(status); errors.Is(err, errDied) {
