@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/landfast/landfast"
@@ -50,6 +51,7 @@ func (c *command) printError(err error) {
 	if _, ok := errors.AsType[silent](err); ok {
 		return
 	}
+	err = fullDisk(err)
 	problems, wrong := errors.AsType[manifest.Errors](err)
 	switch {
 	case c.json:
@@ -66,6 +68,20 @@ func (c *command) printError(err error) {
 		fmt.Fprintf(c.std.Err, "%v\n\nlandfast: %s\n", err, mistakes(problems))
 	default:
 		fmt.Fprintln(c.std.Err, "landfast:", err)
+	}
+}
+
+// fullDisk adds what to do about a full disk, where nothing has been said yet.
+func fullDisk(err error) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	if e, ok := errors.AsType[*landfast.Error](err); ok && e.Hint != "" {
+		return err
+	}
+	return &landfast.Error{
+		Kind: landfast.KindOf(err), Msg: "the disk is full", Err: err,
+		Hint: "make room: `landfast prune APP --keep 1` removes old releases",
 	}
 }
 
