@@ -15,6 +15,9 @@ func (c *Changes) Text() string {
 	var b strings.Builder
 	section(&b, "Users", len(c.Users), func(i int) string {
 		u := c.Users[i]
+		if u.GroupOnly {
+			return fmt.Sprintf("  + %s  system group\n", u.Group)
+		}
 		return fmt.Sprintf("  + %s  system account, group %s, home %s\n", u.Name, u.Group, u.Home)
 	})
 	section(&b, "Directories", len(c.Dirs), func(i int) string { return c.Dirs[i].line() })

@@ -14,7 +14,11 @@ func (c *Changes) Summary() []string {
 		out = append(out, line)
 	}
 	for _, u := range c.Users {
-		add(u.Name, "make account", "")
+		what := "make account"
+		if u.GroupOnly {
+			what = "make group"
+		}
+		add(u.Name, what, "")
 	}
 	for _, d := range c.Dirs {
 		add(d.Path, verbOf(d.Old == nil, d.New == nil), d.Reason)
