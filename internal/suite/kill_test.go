@@ -60,7 +60,11 @@ func TestKilledAtAnyInstant(t *testing.T) {
 					}
 					after := uniform(d, longest)
 					argv := []string{"landfast", "deploy", "--force", "--from", target}
-					now := s.settled(s.killed(after, argv...), old, target)
+					r := s.killed(after, argv...)
+					if n%2 == 1 { // and so is the one that cleans up
+						s.killed(uniform(d, s.took), "landfast", "resume", kind)
+					}
+					now := s.settled(r, old, target)
 					outcomes[fmt.Sprintf("%s to %s: %s", old, target, now)]++
 					old = now
 				}
