@@ -14,6 +14,7 @@ import (
 // rootFlag adds --root to a verb that can work on a directory tree.
 func (c *command) rootFlag(cmd *cobra.Command, root *string) {
 	cmd.Flags().StringVar(root, "root", c.host, "work on the system below this `directory` instead of the running one")
+	cmd.Flags().IntVar(&c.systemd, "systemd", 0, "with --root: for this `version` of systemd (default: the one installed there, else the newest)")
 	_ = cmd.MarkFlagDirname("root") // it is there
 }
 
@@ -34,6 +35,8 @@ func (m *machine) difference(ctx context.Context, app *landfast.App) (*plan.Plan
 	if err != nil {
 		return nil, plan.Observed{}, plan.Changes{}, err
 	}
+	// Nothing in a tree runs, and nothing of it can be started.
+	seen.Live = seen.Live && !m.staged
 	changes, err := plan.Diff(p, seen)
 	return p, seen, changes, err
 }

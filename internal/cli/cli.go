@@ -39,8 +39,10 @@ type command struct {
 	connect func(context.Context) (systemd.Manager, error)
 
 	json  bool
-	lines bool   // of JSON, one value on each: a stream
-	env   string // the environment whose overlay counts; "": as LANDFAST_ENV says
+	lines bool // of JSON, one value on each: a stream
+	// systemd is the version that was given with --root; 0: none.
+	systemd int
+	env     string // the environment whose overlay counts; "": as LANDFAST_ENV says
 }
 
 func (c *command) run(ctx context.Context, args []string) int {

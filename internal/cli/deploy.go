@@ -14,6 +14,7 @@ import (
 func (c *command) deploy() *cobra.Command {
 	var from from
 	var force bool
+	var root string
 	cmd := &cobra.Command{
 		Use:   "deploy [APP]",
 		Short: "Make a new release live, or come back to the old one",
@@ -22,27 +23,37 @@ manifest says, switches to it and waits until it is healthy. Whatever fails befo
 the commit is undone: units, files and the former release come back. Ctrl-C undoes
 it too. What a killed deployment left behind is settled first.
 
+With --root the release is put into a directory tree, for an image or a package.
+Nothing in it is started, asked or run, hooks included: it starts with the machine.
+
 ` + appArg,
 		Example: `  sudo landfast deploy --from build/web.tar.gz
   sudo landfast deploy web --from https://ci.example.org/web-1.2.tar.zst --digest sha256:9f86d0…
-  sudo landfast deploy web --from https://git.example.org/shop/web.git --revision v1.2`,
+  sudo landfast deploy web --from https://git.example.org/shop/web.git --revision v1.2
+  sudo landfast deploy --root build/image --from build/web.tar.gz`,
 		Args: cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
+			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
 				src, err := from.source(l)
 				if err != nil {
 					return err
 				}
 				p := c.progress()
 				d, err := m.engine(p.event).Deploy(ctx, deploy.Request{App: l.app, Source: src, Actor: actor(), Force: force})
+				if err == nil && m.staged && !c.json {
+					p.end()
+					c.printf("%s: %s is current below %s (%s)\n", d.App, d.To, root, took(d))
+					return nil
+				}
 				return c.outcome(p, d, err)
 			})
 		},
 	}
 	from.flags(cmd)
+	c.rootFlag(cmd, &root)
 	cmd.Flags().BoolVar(&force, "force", false, "even a release that is known to be bad")
 	return cmd
 }

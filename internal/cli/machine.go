@@ -24,14 +24,25 @@ import (
 // machine is the host that a verb works on.
 type machine struct {
 	*host.Host
-	units systemd.Manager
-	root  string
+	units  systemd.Manager
+	root   string
+	staged bool // it is a directory tree, where nothing runs
 }
 
 // openMachine opens the running machine, or the directory tree at root.
 func (c *command) openMachine(ctx context.Context, root string) (*machine, error) {
 	if root != c.host {
-		return newMachine(root, systemd.Offline(root))
+		m, err := newMachine(root, systemd.Offline(root).For(c.systemd))
+		if err == nil {
+			m.staged = true
+		}
+		return m, err
+	}
+	if c.systemd != 0 {
+		return nil, &landfast.Error{
+			Kind: landfast.Invalid, Msg: "--systemd goes with --root",
+			Hint: "the systemd that runs here is asked for its version",
+		}
 	}
 	units, err := c.connect(ctx)
 	if err != nil {
@@ -70,9 +81,10 @@ func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
 		Log: func(ctx context.Context, unit, invocation string) []string {
 			return logs.Tail(ctx, unit, invocation, 12)
 		},
-		State: m.State,
-		Now:   time.Now,
-		Watch: watch,
+		State:  m.State,
+		Now:    time.Now,
+		Watch:  watch,
+		Staged: m.staged,
 	}
 }
 
