@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/atomicfile"
 	"github.com/landfast/landfast/internal/release"
 	"github.com/landfast/landfast/internal/source"
 )
@@ -180,6 +181,23 @@ func pruneJournals(state *os.Root) error {
 	for _, id := range ids[:max(0, len(ids)-keepJournals)] {
 		if err := state.Remove(journalDir + "/" + id + journalSuffix); err != nil {
 			return fmt.Errorf("remove an old journal: %w", err)
+		}
+	}
+	return sweepJournals(state)
+}
+
+// sweepJournals removes journals whose first line was never written whole: there
+// was no deployment.
+func sweepJournals(state *os.Root) error {
+	dir, err := fs.ReadDir(state.FS(), journalDir)
+	if err != nil {
+		return fmt.Errorf("list the deployments: %w", err)
+	}
+	for _, e := range dir {
+		if _, ok := atomicfile.TempOf(e.Name()); ok {
+			if err := state.Remove(journalDir + "/" + e.Name()); err != nil {
+				return fmt.Errorf("remove what was left of a journal: %w", err)
+			}
 		}
 	}
 	return nil
