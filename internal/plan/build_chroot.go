@@ -12,16 +12,20 @@ import (
 // them, and the release is the one that is current when the service starts. Even
 // root inside cannot write either.
 //
-// Where the root directory is the release itself, what the manifest names is
-// bound into that, and paths below it are those inside.
+// Where the root directory is the release itself, the release is bound over an
+// empty one, as systemd refuses a link for a root directory; what the manifest
+// names is bound into it, and paths below it are those inside.
 func (b *builder) chroot(f *unit.File, s *landfast.Service) {
 	c := b.app.Chroot
 	if c == nil {
 		return
 	}
 	sec := f.Section("Service")
-	sec.Add("RootDirectory", b.ok("chroot.root")(unit.Path(c.Root)))
+	sec.Add("RootDirectory", b.ok("chroot.root")(unit.Path(b.rootDir())))
 	sec.Add("MountAPIVFS", "yes")
+	if b.ownRoot() {
+		sec.Add("BindReadOnlyPaths", b.ok("chroot.root")(unit.PathList("", c.Root))+":/")
+	}
 	readOnly := c.ReadOnly
 	if !b.ownRoot() {
 		readOnly = append(readOnly[:len(readOnly):len(readOnly)], b.app.Paths.Current)
@@ -57,6 +61,14 @@ func (b *builder) pathLists(sec *unit.Section, name, key, prefix string, paths [
 func (b *builder) ownRoot() bool {
 	c := b.app.Chroot
 	return c != nil && (c.Root == b.app.Paths.Current || below(c.Root, b.app.Paths.Current))
+}
+
+// rootDir is the directory of the host that is / at first.
+func (b *builder) rootDir() string {
+	if b.ownRoot() {
+		return b.app.Paths.Deploy + "/root"
+	}
+	return b.app.Chroot.Root
 }
 
 // inside is a path as the process names it: one below its root directory begins
@@ -118,10 +130,10 @@ func (b *builder) checkChroot() {
 	}
 }
 
-// chrootDir adds the root directory, unless that is in the release. What systemd
-// makes in it are the places it mounts at.
+// chrootDir adds the root directory. What systemd makes in it are the places it
+// mounts at.
 func (b *builder) chrootDir() {
-	if b.app.Chroot != nil && !b.ownRoot() {
-		b.dir(b.app.Chroot.Root, 0o755, "root", "root", true)
+	if b.app.Chroot != nil {
+		b.dir(b.rootDir(), 0o755, "root", "root", true)
 	}
 }

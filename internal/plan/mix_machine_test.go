@@ -175,8 +175,13 @@ func mixProcess(t *testing.T, m *lab.Machine) {
 	s.LimitNOFILE, s.LimitCORE, s.Umask, s.Identifier = 1234, "4096", "0077", "shop-log"
 	s.BeforeStart = []landfast.Command{{Prefix: "-", Argv: []string{"false"}}, {Argv: []string{app.Paths.Current + "/bin/witness", "print", "before"}}}
 	app.Env = []landfast.Var{
-		{Name: "LANG", Value: "C.UTF-8"}, {Name: "GREETING", Value: "hello big world"}, {Name: "JSON", Value: `{"a":1}`},
-		{Name: "WIN", Value: `C:\temp`}, {Name: "DONE", Value: "100%done %h"}, {Name: "LEVEL", Value: "app"}, {Name: "FIRST", Value: "app"},
+		{Name: "LANG", Value: "C.UTF-8"},
+		{Name: "GREETING", Value: "hello big world"},
+		{Name: "JSON", Value: `{"a":1}`},
+		{Name: "WIN", Value: `C:\temp`},
+		{Name: "DONE", Value: "100%done %h"},
+		{Name: "LEVEL", Value: "app"},
+		{Name: "FIRST", Value: "app"},
 	}
 	s.Env = []landfast.Var{{Name: "LEVEL", Value: "service"}}
 	app.EnvFiles = []landfast.EnvFile{{Path: "/etc/shop/one"}, {Path: "/etc/shop/two", Optional: true}, {Path: "/etc/shop/none", Optional: true}}
