@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -54,6 +55,9 @@ func (c *command) run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status) // of a command that was run for somebody
 	}
 	// A flag that is not understood keeps those behind it from being read.
 	c.json = c.json || asksForJSON(args)
@@ -105,6 +109,9 @@ func (c *command) verbs() []verb {
 		{"operate", c.power("restart"), applies},
 		{"operate", c.deployments(), nil},
 		{"operate", c.show(), nil},
+		{"operate", c.exec(), []int{exitUnavailable}},
+		{"operate", c.console(), []int{exitUnavailable}},
+		{"operate", c.runCommand(), []int{exitUnavailable}},
 		{"operate", c.doctor(), nil},
 		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.versionVerb(), nil},
