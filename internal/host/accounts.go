@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/plan"
 )
 
 // account is one line of passwd(5).
@@ -136,6 +137,22 @@ func (a *accounts) userName(uid int) string {
 		}
 	}
 	return strconv.Itoa(uid)
+}
+
+// meant calls the owner of n by the names that are planned, where those stand for
+// the same numbers: two names may share one, as root and toor do.
+func (a *accounts) meant(n *plan.Node, owner, group string) {
+	same := func(number func(string) (int, bool), have, planned string) bool {
+		x, ok := number(have)
+		y, known := number(planned)
+		return ok && known && x == y
+	}
+	if same(a.uid, n.Owner, owner) {
+		n.Owner = owner
+	}
+	if same(a.gid, n.Group, group) {
+		n.Group = group
+	}
 }
 
 // groupName is the name of a gid, or the number.

@@ -301,3 +301,19 @@ func TestOtherAppsUsersStay(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfOneNumber: an administrator's second name for uid 0 makes no drift.
+func TestNamesOfOneNumber(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, "etc/passwd", "admin:x:0:0:root:/root:/bin/sh\nroot:x:0:0:root:/root:/bin/sh\na:x:901:901::/:/bin/sh\nweb:x:901:901:web:/:/usr/sbin/nologin\nlandfast:x:902:902:landfast deployments:/var/lib/landfast:/usr/sbin/nologin\n")
+	w.write(t, "etc/group", "admin:x:0:\nroot:x:0:\na:x:901:\nweb:x:901:landfast\nlandfast:x:902:\n")
+	w.apply(t, webPlan())
+	if err := os.Chown(filepath.Join(w.root, "etc/systemd/system/web.service"), 902, 0); err != nil {
+		t.Fatal(err)
+	}
+	if text := ptr(w.diff(t, webPlan())).Text(); !strings.Contains(text, "owner landfast:root → root:root") && !strings.Contains(text, "owner landfast:admin → root:root") {
+		t.Errorf("a file of somebody else is no drift:\n%s", text)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -96,7 +96,10 @@ func (h *Host) othersUsers(app string) (map[string]bool, error) {
 }
 
 func (h *Host) observeDirs(p *plan.Plan, names *accounts, o *plan.Observed) error {
-	dirs := slices.Clone(p.Dirs)
+	dirs, planned := slices.Clone(p.Dirs), map[string]plan.Dir{}
+	for _, d := range p.Dirs {
+		planned[d.Path] = d
+	}
 	for _, shared := range plan.SharedDirs() {
 		dirs = append(dirs, plan.Dir{Path: shared})
 	}
@@ -107,6 +110,9 @@ func (h *Host) observeDirs(p *plan.Plan, names *accounts, o *plan.Observed) erro
 		}
 		if !ok {
 			continue
+		}
+		if ours, ok := planned[d.Path]; ok {
+			names.meant(&n, ours.Owner, ours.Group)
 		}
 		if n.Mode.IsDir() && !d.Data {
 			entries, err := h.list(d.Path)
@@ -123,9 +129,9 @@ func (h *Host) observeDirs(p *plan.Plan, names *accounts, o *plan.Observed) erro
 }
 
 func (h *Host) observeFiles(p *plan.Plan, names *accounts, o *plan.Observed) error {
-	look := map[string]bool{}
+	look, planned := map[string]bool{}, map[string]plan.File{}
 	for _, f := range p.Files {
-		look[f.Path] = true
+		look[f.Path], planned[f.Path] = true, f
 	}
 	for _, dir := range markedDirs() {
 		entries, err := h.list(dir)
@@ -146,6 +152,9 @@ func (h *Host) observeFiles(p *plan.Plan, names *accounts, o *plan.Observed) err
 		n, ok, err := h.node(name, names)
 		if err != nil {
 			return err
+		}
+		if f, ours := planned[name]; ok && ours {
+			names.meant(&n, f.Owner, f.Group)
 		}
 		if ok {
 			o.Files[name] = n
