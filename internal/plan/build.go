@@ -96,23 +96,6 @@ func (b *builder) notef(format string, args ...any) {
 	}
 }
 
-// add puts a directive into a unit file as the host's systemd knows it: under
-// its former name, or not at all, if it is too new.
-func (b *builder) add(f *unit.File, section, name, value string) {
-	d, ok := unit.Lookup(section, name)
-	if !ok || d.Known(b.version) {
-		f.Section(section).Add(name, value)
-		return
-	}
-	if d.Replaces == "" {
-		b.notef("systemd %d does not know %s= (since %d): left out", b.version, name, d.Since)
-		return
-	}
-	oldSection, oldName, _ := strings.Cut(d.Replaces, ".")
-	f.Section(oldSection).Add(oldName, value)
-	b.notef("systemd %d does not know %s= (since %d): %s= in [%s] stands in", b.version, name, d.Since, oldName, oldSection)
-}
-
 // file adds a file of root's that everybody may read.
 func (b *builder) file(path, content string) {
 	b.plan.Files = append(b.plan.Files, File{Path: path, Mode: 0o644, Owner: "root", Group: "root", Content: content})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/lab/labtest"
 	"github.com/landfast/landfast/internal/plan"
 	"github.com/landfast/landfast/internal/unit"
@@ -56,6 +57,62 @@ func TestNothingIsRenderedThatIsUnknown(t *testing.T) {
 	}
 	if checked < 5000 {
 		t.Errorf("only %d settings were rendered", checked)
+	}
+}
+
+// TestPassThroughFitsTheVersion passes directives through to a systemd that does
+// not know them yet, knows them, or ignores them again.
+func TestPassThroughFitsTheVersion(t *testing.T) {
+	for _, c := range []struct {
+		version             int
+		section, name, want string // what the unit has of it, "" for nothing
+		note                string // "": nothing is said
+	}{
+		{247, "Service", "PrivateIPC", "", "systemd 247 does not know PrivateIPC= (since 248): left out"},
+		{248, "Service", "PrivateIPC", "[Service] PrivateIPC", ""},
+		{230, "Service", "MemoryMax", "[Service] MemoryLimit", "systemd 230 does not know MemoryMax= (since 231): MemoryLimit= in [Service] stands in"},
+		{231, "Service", "MemoryMax", "[Service] MemoryMax", ""},
+		{230, "Service", "MemoryLimit", "[Service] MemoryLimit", ""},
+		{257, "Service", "MemoryLimit", "[Service] MemoryLimit", "MemoryLimit= in [Service] is deprecated: use MemoryMax="},
+		{258, "Service", "MemoryLimit", "[Service] MemoryMax", "systemd 258 ignores MemoryLimit= (since 258): MemoryMax= stands in"},
+		{0, "Service", "MemoryLimit", "[Service] MemoryMax", "the newest systemd ignores MemoryLimit= (since 258): MemoryMax= stands in"},
+		{262, "Service", "CPUShares", "", "systemd 262 ignores CPUShares= (since 258): left out; CPUWeight= took its place, with other values"},
+		{262, "Service", "CPUAccounting", "", "systemd 262 ignores CPUAccounting= (since 258): left out"},
+		{228, "Unit", "StartLimitAction", "[Service] StartLimitAction", "systemd 228 does not know StartLimitAction= (since 229): StartLimitAction= in [Service] stands in"},
+		{252, "Service", "StartLimitAction", "[Service] StartLimitAction", "StartLimitAction= in [Service] is deprecated: use StartLimitAction= in [Unit]"},
+		{252, "Unit", "OnSuccess", "[Unit] OnSuccess", ""},
+	} {
+		app := smallest("web")
+		app.Systemd = []landfast.Directive{{Section: c.section, Name: c.name, Value: "marked"}}
+		without, err := plan.Build(smallest("web"), plan.Facts{Systemd: c.version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := plan.Build(app, plan.Facts{Systemd: c.version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, f := range p.Files {
+			if filepath.Base(f.Path) != "web.service" {
+				continue
+			}
+			file, err := unit.Parse(f.Content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range file.Sections {
+				for _, o := range s.Options {
+					if o.Value == "marked" {
+						got += "[" + s.Name + "] " + o.Name
+					}
+				}
+			}
+		}
+		notes := strings.Join(slices.DeleteFunc(p.Notes, func(n string) bool { return slices.Contains(without.Notes, n) }), "; ")
+		if got != c.want || notes != c.note {
+			t.Errorf("%s.%s for systemd %d: %q, %q; want %q, %q", c.section, c.name, c.version, got, notes, c.want, c.note)
+		}
 	}
 }
 
