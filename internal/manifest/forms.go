@@ -34,7 +34,6 @@ var (
 	calendar     = &form{label: "calendar event", check: checkCalendar}
 	bind         = &form{label: "path or `HOST:INSIDE`", pattern: `^/`, check: checkBind}
 	maybePath    = &form{label: "path", pattern: `^-?/`, check: checkMaybePath}
-	lineName     = &form{label: "name", pattern: `^[a-z][a-z0-9-]*$`, check: checkLineName}
 	packageName  = &form{label: "package", pattern: packagePattern, check: checkPackage}
 	packageVer   = &form{label: "version", pattern: `^[A-Za-z0-9][A-Za-z0-9.+:~_^-]*$`, check: checkVersion}
 )

@@ -2,9 +2,9 @@ package manifest
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/unit"
 )
 
 // paths is [paths].
@@ -137,17 +137,8 @@ func (s *sandbox) keys() []key {
 			doc: "`strict` leaves what a web app needs and takes the rest; `baseline` takes what hardly any app needs; `none` takes nothing.",
 		},
 		{
-			name: "allow", value: s.allow.as(lineName), note: "nothing more", example: `["jit"]`,
+			name: "allow", value: s.allow.as(words(unit.AllowNames()...)), note: "nothing more", example: `["jit"]`,
 			doc: "Lines of the profile that are left out, by name. `jit` lets the app make code at run time. A list here replaces that of the stack.",
 		},
 	}
-}
-
-// checkLineName takes what can be the name of a line of a profile; which there
-// are, the profiles know.
-func checkLineName(s string) (string, *flaw) {
-	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return "", &flaw{quote(s) + " is not the name of a line of a sandbox profile", ""}
-	}
-	return s, nil
 }

@@ -138,9 +138,9 @@ func calendarPattern() *regexp.Regexp {
 		day    = `(?:mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)`
 		days   = day + `(?:(?:\.\.|-|,)` + day + `)*,?`
 		number = `[0-9]+(?:\.\.[0-9]+)?(?:/[0-9]+)?`
-		part   = `(?:\*(?:/[0-9]+)?|` + number + `(?:,` + number + `)*)`
+		part   = `(?:\*|` + number + `(?:,` + number + `)*)`
 		date   = `(?:` + part + `-)?` + part + `[-~]` + part
-		second = `(?:\*(?:/[0-9.]+)?|[0-9.]+(?:/[0-9.]+)?(?:,[0-9.]+(?:/[0-9.]+)?)*)`
+		second = `(?:\*|[0-9.]+(?:/[0-9.]+)?(?:,[0-9.]+(?:/[0-9.]+)?)*)`
 		clock  = part + `:` + part + `(?::` + second + `)?`
 		zone   = `(?: +(?:utc|[a-z0-9_+-]+(?:/[a-z0-9_+-]+)+))?`
 	)
