@@ -21,7 +21,7 @@ const directivesHead = `# systemd directives
 What ` + "`[systemd.*]`" + ` of a manifest may hold, checked when the manifest is read. systemd %d is the newest known here.
 
 - **since** is the version that brought a directive, where that is 219 or later. On a host with an older systemd, what took the same values before stands in; where nothing did, the directive is left out. ` + "`landfast plan`" + ` says so.
-- **until** is the last version that heeds it.
+- **until** is the last version that heeds it. With a newer one, what took its place stands in, if that takes the same values.
 - **writes** marks what Landfast writes by itself, for some app.
 - A directive marked **list** adds up: what a manifest sets comes behind what Landfast sets, and an empty value takes back what stood there before. Of any other, what the manifest sets takes the place.
 `

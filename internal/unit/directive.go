@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// Directive is one of systemd's settings: what a unit of the sections in
-// Sections may say, as the parsers of systemd 219 and later have it.
+// Directive is one of systemd's settings in the section of a unit file, as its
+// parsers have it. Versions are those of its documentation, and agree with the
+// parsers of versions 247, 252, 257 and 262.
 type Directive struct {
 	Section    string
 	Name       string
@@ -17,7 +18,7 @@ type Directive struct {
 	Gone       int    // the first that ignores it again; 0: the newest still knows it
 	Replaces   string // what took the same values before Since, as "Section.Name"; "": nothing did
 	ReplacedBy string // what took the place of a deprecated one, as "Section.Name"; "": nothing did
-	List       bool   // assignments add up, and an empty one takes them back
+	List       bool   // assignments add up, and an empty one takes them back (but for those that name units, as After=)
 }
 
 // Newest is the version of systemd that the table ends with.

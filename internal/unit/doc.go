@@ -1,8 +1,8 @@
 // Package unit is systemd's unit file text as a value: ordered sections and
 // options that render to the same bytes every time and parse back to the same
 // value; the quoting of every class of value, so that a process receives
-// exactly what was meant; the directives this program writes itself, with the
-// systemd version each came with; and the sandbox profiles, as data.
+// exactly what was meant; systemd's directives, with the version each came with;
+// and the sandbox profiles, as data.
 //
 // It decides nothing about apps and touches no file: package plan says which
 // options a unit has, package host writes them. Its invariant: a value that
