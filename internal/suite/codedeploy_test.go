@@ -151,7 +151,7 @@ func (g *agent) deploy(bundle string) deployed {
 		dir, hooks := archive, spec.hooks[event]
 		if event == "ApplicationStop" { // that of the application which is to be stopped
 			if hooks = nil; g.last != "" {
-				dir, hooks = g.last, g.readAppspec(g.read(g.last+"/appspec.yml")).hooks[event]
+				dir, hooks = g.last, g.readAppspec(g.read(g.last + "/appspec.yml")).hooks[event]
 			}
 		}
 		if event == "Install" {
