@@ -3,6 +3,8 @@ package suite_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/landfast/landfast"
@@ -102,8 +104,8 @@ func (a *app) answers(version string) report {
 	if r.Version != version {
 		a.t.Errorf("version %s of %s answers, want %s", r.Version, a.name, version)
 	}
-	if current := a.sh("readlink -f /srv/" + a.name + "/current"); r.Release != current {
-		a.t.Errorf("%s runs in %s, and current is %s", a.name, r.Release, current)
+	if want := "/srv/" + a.name + "/releases/" + a.current(); r.Release != want {
+		a.t.Errorf("%s runs in %s, and current is %s", a.name, r.Release, want)
 	}
 	return r
 }
@@ -164,7 +166,11 @@ func (a *app) releases() []listed {
 // current is the id of the release that current names.
 func (a *app) current() string {
 	a.t.Helper()
-	return a.sh("basename $(readlink /srv/" + a.name + "/current)")
+	target, err := os.Readlink(a.Path("/srv/"+a.name) + "/current")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return filepath.Base(target)
 }
 
 // start begins a deployment and does not wait for it.

@@ -32,7 +32,7 @@ func TestTheDiskIsFullAtEveryWrite(t *testing.T) {
 		s := h.swing("units", 9000)
 		for _, mode := range []string{"-once", "-full"} {
 			// Each machine goes through all points of one mode and some of the other.
-			stride := 6
+			stride := 12
 			if (mode == "-once") == (h.Suite.Name == "bookworm") || everything() {
 				stride = 1
 			}

@@ -54,7 +54,7 @@ func (h *host) swing(kind string, port int) *swing {
 
 func (s *swing) in(t *testing.T) *swing {
 	c, a := *s, *s.app
-	a.host = a.host.in(t)
+	a.host = a.in(t)
 	c.app = &a
 	return &c
 }
