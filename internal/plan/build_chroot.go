@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/landfast/landfast"
@@ -118,6 +120,8 @@ func (b *builder) checkChroot() {
 		b.failf("chroot.root", "/ is the host's own root")
 	case below(c.Root, b.app.Paths.Releases) && !b.ownRoot():
 		b.failf("chroot.root", "%s lies among the releases, which come and go", c.Root)
+	case b.ownRoot() && !b.has(252):
+		b.failf("chroot.root", "systemd %d makes the directories that it mounts at closed to the app (known to work since 252): use a directory that is not the release", b.version)
 	case b.ownRoot():
 		b.notef("systemd makes the directories that it mounts at, such as proc and usr, in the release where they are missing")
 	}
@@ -130,10 +134,29 @@ func (b *builder) checkChroot() {
 	}
 }
 
-// chrootDir adds the root directory. What systemd makes in it are the places it
-// mounts at.
+// chrootDir adds the root directory, and in it the directories above all that is
+// mounted there: systemd 247 makes them with the umask of the service, which may
+// keep that from going through.
 func (b *builder) chrootDir() {
-	if b.app.Chroot != nil {
-		b.dir(b.rootDir(), 0o755, "root", "root", true)
+	c := b.app.Chroot
+	if c == nil {
+		return
+	}
+	root := b.rootDir()
+	b.dir(root, 0o755, "root", "root", true)
+	if b.ownRoot() {
+		return
+	}
+	inside := slices.Concat(c.ReadOnly, c.ReadWrite, []string{b.app.Paths.Current, b.app.Paths.Shared, "/var/tmp", "/run/systemd/journal"})
+	for _, d := range b.app.Dirs {
+		inside = append(inside, d.Path)
+	}
+	for _, p := range inside {
+		above := path.Dir(strings.TrimPrefix(p, "-"))
+		for i, r := range above + "/" {
+			if r == '/' && i > 0 && above != "/" {
+				b.dir(root+above[:i], 0o755, "root", "root", true)
+			}
+		}
 	}
 }
