@@ -1,0 +1,142 @@
+package adopt
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// doc is the manifest being written.
+type doc struct {
+	top, paths, service, socket, env, dirs, sandbox []line
+	pass                                            map[string][]line // [systemd.SECTION]
+}
+
+// line is one key of it.
+type line struct {
+	key, value string // value in TOML
+	why        string // the comment behind it; "": none
+}
+
+// set adds a key to a table of the manifest.
+func set(table *[]line, key, value, why string) { *table = append(*table, line{key, value, why}) }
+
+// drop takes a key out and tells whether it was there. What an app needs stays.
+func (d *doc) drop(key string) bool {
+	table, name := &d.top, key
+	if section, rest, ok := strings.Cut(key, "."); ok {
+		table, name = map[string]*[]line{
+			"paths": &d.paths, "service": &d.service, "socket": &d.socket, "env": &d.env, "dirs": &d.dirs, "sandbox": &d.sandbox,
+		}[section], rest
+		if at, directive, ok := strings.Cut(rest, "."); ok && section == "systemd" {
+			lines := d.pass[at]
+			d.pass[at] = slices.DeleteFunc(lines, func(l line) bool { return l.key == directive })
+			return len(d.pass[at]) < len(lines)
+		}
+	}
+	if table == nil || name == "name" || name == "user" || name == "command" || name == "listen" {
+		return false
+	}
+	before := len(*table)
+	*table = slices.DeleteFunc(*table, func(l line) bool { return l.key == name })
+	return len(*table) < before
+}
+
+// text is the whole manifest.
+func (d *doc) text(header string) string {
+	var b strings.Builder
+	b.WriteString(header)
+	writeLines(&b, d.top)
+	for _, t := range []struct {
+		name  string
+		lines []line
+	}{
+		{"paths", d.paths},
+		{"service", d.service},
+		{"socket", d.socket},
+		{"env", d.env},
+		{"dirs", d.dirs},
+		{"sandbox", d.sandbox},
+		{"systemd.Unit", d.pass["Unit"]},
+		{"systemd.Service", d.pass["Service"]},
+		{"systemd.Socket", d.pass["Socket"]},
+		{"systemd.Install", d.pass["Install"]},
+	} {
+		if len(t.lines) > 0 {
+			b.WriteString("\n[" + t.name + "]\n")
+			writeLines(&b, t.lines)
+		}
+	}
+	return b.String()
+}
+
+func writeLines(b *strings.Builder, lines []line) {
+	for _, l := range lines {
+		b.WriteString(l.key + " = " + l.value)
+		if l.why != "" {
+			b.WriteString(" # " + l.why)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// passed is a value for a table of [systemd]. What is a number or a plain truth
+// value there is written as such.
+func passed(values []string, list bool) string {
+	if len(values) == 1 && list {
+		return tomlString(values[0])
+	}
+	if len(values) == 1 {
+		v := values[0]
+		if n, err := strconv.Atoi(v); err == nil && strconv.Itoa(n) == v {
+			return v
+		}
+		switch v {
+		case "yes", "true":
+			return "true"
+		case "no", "false":
+			return "false"
+		}
+		return tomlString(v)
+	}
+	return tomlList(values)
+}
+
+// tomlList is a list of strings; a long one has a line for each.
+func tomlList(values []string) string {
+	quoted := make([]string, len(values))
+	length := 0
+	for i, v := range values {
+		quoted[i] = tomlString(v)
+		length += len(quoted[i])
+	}
+	if length > 90 && len(values) > 1 {
+		return "[\n  " + strings.Join(quoted, ",\n  ") + ",\n]"
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// tomlString is a string of a manifest that means s, without references.
+func tomlString(s string) string {
+	s = strings.ReplaceAll(s, "${", "$${")
+	if strings.ContainsAny(s, `"\`) && !strings.ContainsAny(s, "'") && !strings.ContainsFunc(s, unicode.IsControl) {
+		return "'" + s + "'"
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case unicode.IsControl(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
