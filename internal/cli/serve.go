@@ -13,10 +13,10 @@ import (
 	"github.com/landfast/landfast/internal/serve"
 )
 
-// How long clients are asked to go when the server stops, and how long it then
-// waits for requests under way.
+// How long clients are asked to go at most when the server stops, and how long it
+// then waits for requests under way.
 const (
-	serveLinger  = 300 * time.Millisecond
+	serveLinger  = time.Second
 	serveTimeout = 30 * time.Second
 )
 

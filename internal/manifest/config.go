@@ -65,10 +65,11 @@ func (n *node) plain() any {
 
 var (
 	secretName = regexp.MustCompile(`(?i)(SECRET|PASSW|PASSPHRASE|TOKEN|CREDENTIAL|COOKIE|PRIVATE|APIKEY|(^|_)(KEY|PASS|PWD|SALT|DSN)(_|$))`)
-	// A password in a URL, and a variable or an option of a secret's name in an
-	// argument.
+	// A password in a URL; a variable or an option of a secret's name in an
+	// argument; such an option in front of its value.
 	urlPassword = regexp.MustCompile(`(://[^/@\s:]*:)([^/@\s]+)(@)`)
 	argSecret   = regexp.MustCompile(`(?i)((?:^|[\s'"])(?:--?)?([A-Z0-9_-]+)=)([^\s'"]+)`)
+	optSecret   = regexp.MustCompile(`((?:^|\s)--?([A-Za-z0-9_-]+)\s+)([^\s'"-][^\s'"]*)`)
 )
 
 // hide is n without its secrets; all says that every value in it is one. A value
@@ -85,39 +86,48 @@ func hide(n *node, all bool) *node {
 	case arrayNode:
 		hid.items = nil
 		for i, item := range n.items {
-			// --token VALUE as two words
-			secret := all || i > 0 && item.kind == stringNode && strings.HasPrefix(n.items[i-1].text, "-") &&
-				!strings.Contains(n.items[i-1].text, "=") && secretName.MatchString(underscored(strings.TrimLeft(n.items[i-1].text, "-")))
-			hid.items = append(hid.items, hide(item, secret))
+			hid.items = append(hid.items, hide(item, all || i > 0 && isSecretOption(n.items[i-1])))
 		}
 	case stringNode:
-		if all && onlyReferences.MatchString(n.text) {
-			return n
-		}
-		if all {
-			hid.text = hidden
-			return &hid
-		}
-		hid.text = urlPassword.ReplaceAllStringFunc(n.text, func(s string) string {
-			m := urlPassword.FindStringSubmatch(s)
-			if onlyReferences.MatchString(m[2]) {
-				return s
-			}
-			return m[1] + hidden + m[3]
-		})
-		hid.text = argSecret.ReplaceAllStringFunc(hid.text, func(s string) string {
-			m := argSecret.FindStringSubmatch(s)
-			if !secretName.MatchString(underscored(m[2])) || onlyReferences.MatchString(m[3]) {
-				return s
-			}
-			return m[1] + hidden
-		})
+		hid.text = hideText(n.text, all)
+	case boolNode: // nothing can be read from it
 	default:
-		if all && n.kind != boolNode {
+		if all {
 			return &node{kind: stringNode, src: n.src, pos: n.pos, text: hidden}
 		}
 	}
 	return &hid
+}
+
+// isSecretOption reports whether n is an option whose value, the next word, is a
+// secret: --token.
+func isSecretOption(n *node) bool {
+	return n.kind == stringNode && strings.HasPrefix(n.text, "-") && !strings.Contains(n.text, "=") &&
+		secretName.MatchString(underscored(strings.TrimLeft(n.text, "-")))
+}
+
+// hideText is s without its secrets; all says that it is one.
+func hideText(s string, all bool) string {
+	switch {
+	case onlyReferences.MatchString(s):
+		return s
+	case all:
+		return hidden
+	}
+	s = urlPassword.ReplaceAllStringFunc(s, func(found string) string {
+		m := urlPassword.FindStringSubmatch(found)
+		return m[1] + hideText(m[2], true) + m[3]
+	})
+	for _, pattern := range []*regexp.Regexp{argSecret, optSecret} {
+		s = pattern.ReplaceAllStringFunc(s, func(found string) string {
+			m := pattern.FindStringSubmatch(found)
+			if !secretName.MatchString(underscored(m[2])) {
+				return found
+			}
+			return m[1] + hideText(m[3], true)
+		})
+	}
+	return s
 }
 
 var onlyReferences = regexp.MustCompile(`^(\$\{[^}]*\})+$`)

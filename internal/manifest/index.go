@@ -1,9 +1,6 @@
 package manifest
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // known is a key of the description and the sections that have it; "" is the
 // top.
@@ -72,9 +69,4 @@ func member(s section) (section, bool) {
 func (k key) isTable() bool {
 	_, ok := k.value.(*table)
 	return ok
-}
-
-// plainKeys are the keys of s that are not sections.
-func plainKeys(s section) []key {
-	return slices.DeleteFunc(s.keys(), key.isTable)
 }

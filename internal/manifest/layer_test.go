@@ -175,7 +175,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	const text = `name = "web"
 [service]
 command = ["bin/web", "--api-token", "hush1", "--password=hush2", "--port=80", "--secret-file=${configuration_dir}"]
-before_start = "env SECRET_KEY_BASE=hush3 PORT=80 bin/warm"
+before_start = "env SECRET_KEY_BASE=hush3 PORT=80 bin/warm --auth-token hush9 --port 81"
 [dirs]
 configuration = true
 [env]
@@ -202,7 +202,7 @@ HOMEPAGE = "https://example.org:8080/@me"
 		if strings.Contains(out, "hush") || strings.Contains(out, "1234567") {
 			t.Errorf("a secret shows:\n%s", out)
 		}
-		for _, want := range []string{"seen1", "seen2", "postgres://web:[hidden]@db/web?pool=5", "${SECRET_KEY_BASE}", "--port=80", "https://example.org:8080/@me", "${configuration_dir}"} {
+		for _, want := range []string{"seen1", "seen2", "postgres://web:[hidden]@db/web?pool=5", "${SECRET_KEY_BASE}", "--port=80", "--port 81", "https://example.org:8080/@me", "${configuration_dir}"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s is hidden:\n%s", want, out)
 			}

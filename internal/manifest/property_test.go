@@ -126,6 +126,11 @@ func FuzzParse(f *testing.F) {
 		if _, err := json.Marshal(app); err != nil {
 			t.Error(err)
 		}
+		merged, err := manifest.ParseLayers(manifest.Layer{Name: "landfast.toml", Text: text}, manifest.Layer{Name: "landfast.local.toml"})
+		if err != nil {
+			t.Fatalf("an empty overlay makes it bad: %v", err)
+		}
+		sameApp(t, merged)
 	})
 }
 

@@ -148,7 +148,8 @@ func exampleManifest(e manifest.KeyExample) string {
 	}
 	lines := []string{}
 	for line := range strings.Lines(sections[e.Section]) {
-		if !strings.HasPrefix(line, key+" ") && !(strings.HasPrefix(line, "listen ") && strings.Contains(beside[e.Section+"."+key], "listen")) {
+		again := strings.HasPrefix(line, "listen ") && strings.Contains(beside[e.Section+"."+key], "listen")
+		if !again && !strings.HasPrefix(line, key+" ") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

@@ -13,41 +13,36 @@ import (
 	"sync"
 )
 
-// contentType is the type of a file by its name, the same on every host; "" has
-// net/http look at the content.
+// types are the types of files by their names, the same on every host.
+const types = `
+.html text/html; charset=utf-8
+.htm text/html; charset=utf-8
+.css text/css; charset=utf-8
+.js text/javascript; charset=utf-8
+.mjs text/javascript; charset=utf-8
+.json application/json
+.map application/json
+.webmanifest application/manifest+json
+.txt text/plain; charset=utf-8
+.md text/plain; charset=utf-8
+.xml text/xml; charset=utf-8
+.svg image/svg+xml
+.ico image/vnd.microsoft.icon
+.avif image/avif
+.webp image/webp
+.woff font/woff
+.woff2 font/woff2
+.wasm application/wasm
+.pdf application/pdf
+`
+
+// contentType is the type of a file by its name; "" has net/http look at the
+// content.
 func contentType(name string) string {
 	ext := strings.ToLower(path.Ext(name))
-	switch ext {
-	case ".html", ".htm":
-		return "text/html; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".js", ".mjs":
-		return "text/javascript; charset=utf-8"
-	case ".json", ".map":
-		return "application/json"
-	case ".webmanifest":
-		return "application/manifest+json"
-	case ".txt", ".md":
-		return "text/plain; charset=utf-8"
-	case ".xml":
-		return "text/xml; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".ico":
-		return "image/vnd.microsoft.icon"
-	case ".avif":
-		return "image/avif"
-	case ".webp":
-		return "image/webp"
-	case ".woff":
-		return "font/woff"
-	case ".woff2":
-		return "font/woff2"
-	case ".wasm":
-		return "application/wasm"
-	case ".pdf":
-		return "application/pdf"
+	if _, rest, ok := strings.Cut(types, "\n"+ext+" "); ok {
+		kind, _, _ := strings.Cut(rest, "\n")
+		return kind
 	}
 	return mime.TypeByExtension(ext)
 }

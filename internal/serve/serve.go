@@ -28,8 +28,8 @@ type Options struct {
 	Fallback string
 	// Notify tells systemd a state (sd_notify(3)).
 	Notify func(state string)
-	// Linger is how long the server goes on answering on open connections, each
-	// answer asking the client to open another one, before it closes them.
+	// Linger is how long at most the server goes on answering on open connections,
+	// each answer asking the client to open another one, before it closes them.
 	Linger time.Duration
 	// Timeout is how long requests under way may take behind that.
 	Timeout time.Duration
@@ -51,6 +51,8 @@ func Run(ctx context.Context, o Options) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+	open := &connections{fewer: make(chan struct{}, 1)}
+	server.ConnState = open.changed
 	served := make(chan error, len(o.Listeners))
 	for _, l := range o.Listeners {
 		go func() { served <- server.Serve(l) }()
@@ -63,20 +65,18 @@ func Run(ctx context.Context, o Options) error {
 	case <-ctx.Done():
 	}
 	o.Notify("STOPPING=1")
-	return drain(context.WithoutCancel(ctx), server, draining, o)
+	return drain(context.WithoutCancel(ctx), server, draining, open, o)
 }
 
 // drain ends the server. New connections wait in the sockets, which systemd keeps,
 // for the next one. A connection that is closed between two requests may lose one
 // that is on its way: so each is first asked to go.
-func drain(ctx context.Context, server *http.Server, draining *atomic.Bool, o Options) error {
+func drain(ctx context.Context, server *http.Server, draining *atomic.Bool, open *connections, o Options) error {
 	draining.Store(true)
 	for _, l := range o.Listeners {
 		_ = l.Close() // it is this process's copy of the socket
 	}
-	linger := time.NewTimer(o.Linger)
-	defer linger.Stop()
-	<-linger.C
+	open.wait(o.Linger)
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -93,4 +93,36 @@ func closing(draining *atomic.Bool, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// connections counts those that are open.
+type connections struct {
+	n     atomic.Int64
+	fewer chan struct{} // holds something when one was closed since it was last read
+}
+
+func (c *connections) changed(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		c.n.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.n.Add(-1)
+		select {
+		case c.fewer <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wait returns when none is open, or after the longest time.
+func (c *connections) wait(longest time.Duration) {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	for c.n.Load() > 0 {
+		select {
+		case <-c.fewer:
+		case <-timer.C:
+			return
+		}
+	}
 }

@@ -44,12 +44,12 @@ func guessMix(p project, g *Guess) {
 	if release == "" {
 		release = app
 	}
-	if release != strings.ReplaceAll(appName(g.Name), "-", "_") && release != "" {
+	if release != underscored(appName(g.Name)) && release != "" {
 		g.release = release
 		g.because("release_name", release, "the release in mix.exs is called so")
 	}
 	if release == "" {
-		release = strings.ReplaceAll(appName(g.Name), "-", "_")
+		release = underscored(appName(g.Name))
 	}
 	g.source = "_build/prod/rel/" + release
 }
@@ -59,7 +59,7 @@ func guessMix(p project, g *Guess) {
 func guessRebar(p project, g *Guess) {
 	name := p.find("rebar.config", `\{\s*release\s*,\s*\{\s*'?(\w+)'?`)
 	if name == "" {
-		name = strings.ReplaceAll(appName(g.Name), "-", "_")
+		name = underscored(appName(g.Name))
 	}
 	g.Name = name
 	g.run("the script of a release, in the foreground; rebar.config has its name", "bin/"+name, "foreground")
@@ -69,3 +69,6 @@ func guessRebar(p project, g *Guess) {
 	g.set("RELX_REPLACE_OS_VARS", `"true"`, "")
 	g.set("ERL_EPMD_ADDRESS", `"127.0.0.1"`, "epmd would listen on all addresses.")
 }
+
+// underscored is a name as languages like it.
+func underscored(name string) string { return strings.ReplaceAll(name, "-", "_") }

@@ -25,13 +25,11 @@ type Guess struct {
 	release  string   // release_name, where it is not that of the app
 	source   string   // the directory of a release
 	built    string   // how it is made
-	kind     string   // type of the service
 	command  []string // words; none: the stack has it
 	commands string   // why it is that
 	env      []setting
 	files    bool // variables in a file, for secrets
 	dirs     []setting
-	listen   string
 	health   string // path of an http check; "": none
 	notes    []string
 }

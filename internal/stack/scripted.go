@@ -112,47 +112,47 @@ func guessPython(p project, g *Guess) {
 		python = venv
 	}
 	needs := p.read("requirements.txt") + p.read("pyproject.toml") + p.read("Pipfile") + p.read("setup.py")
-	module := ""
-	switch {
-	case p.first("manage.py") != "":
-		module = path.Base(path.Dir(p.first("*/wsgi.py"))) + ".wsgi"
-		if p.first("*/wsgi.py") == "" {
-			module = appName(g.Name) + ".wsgi"
-		}
-	case p.first("wsgi.py") != "":
-		module = "wsgi"
-	case p.first("asgi.py") != "":
-		module = "asgi"
-	case p.first("app.py") != "":
-		module = "app"
-	case p.first("main.py") != "":
-		module = "main"
-	}
-	object := "app"
-	if strings.HasSuffix(module, "wsgi") || strings.HasSuffix(module, "asgi") {
-		object = "application"
-	}
+	module, object := p.pythonModule(g)
 	bind := ""
 	switch {
+	case module == "":
+		return
 	case strings.Contains(needs, "uvicorn") || strings.Contains(needs, "fastapi"):
 		g.run("for uvicorn", python, "-m", "uvicorn", module+":"+object, "--port", "${PORT}")
 		bind = "uvicorn"
 	case strings.Contains(needs, "gunicorn") || p.first("manage.py") != "":
 		g.run("for gunicorn", python, "-m", "gunicorn", "--bind", "127.0.0.1:${PORT}", module+":"+object)
 		bind = "gunicorn"
-	case module != "":
+	default:
 		g.run("there is "+strings.ReplaceAll(module, ".", "/")+".py", python, module+".py")
 		p.port(g, `environ(\.get\(|\[)["']PORT`, "8000", module+".py")
+		return
 	}
-	if bind != "" {
-		if module == "" {
-			g.command = nil
-			return
+	g.set("PORT", "8000", "")
+	g.because("env.PORT", "8000", bind+" listens on it")
+	g.health = "/"
+}
+
+// pythonModule is the module with the app, and what the app is called in it; ""
+// when there is none.
+func (p project) pythonModule(g *Guess) (module, object string) {
+	if p.first("manage.py") != "" {
+		if settings := p.first("*/wsgi.py"); settings != "" {
+			return path.Dir(settings) + ".wsgi", "application"
 		}
-		g.set("PORT", "8000", "")
-		g.because("env.PORT", "8000", bind+" listens on it")
-		g.health = "/"
+		return underscored(appName(g.Name)) + ".wsgi", "application"
 	}
+	for _, name := range []string{"wsgi", "asgi"} {
+		if p.first(name+".py") != "" {
+			return name, "application"
+		}
+	}
+	for _, name := range []string{"app", "main"} {
+		if p.first(name+".py") != "" {
+			return name, "app"
+		}
+	}
+	return "", ""
 }
 
 func guessRuby(p project, g *Guess) {
