@@ -25,6 +25,8 @@ func pages() []page {
 	return []page{
 		{"docs/reference/manifest.md", func() ([]byte, error) { return manifest.Reference(), nil }},
 		{"docs/reference/directives.md", directivesPage},
+		{"docs/reference/capabilities.md", capabilitiesPage},
+		{"docs/reference/sandbox.md", sandboxPage},
 	}
 }
 
