@@ -48,15 +48,18 @@ func CacheDir() (string, error) {
 	return filepath.Join(base, "landfast-lab"), nil
 }
 
-// Image gives the root file system of a suite, which must not be changed. It is
-// built with mmdebstrap when absent, which takes about 20 s and needs root and
-// a Debian mirror, and kept in CacheDir. A build that was cut short leaves
+// Image gives the root file system of a suite with some packages besides those
+// every image has. It must not be changed. It is built with mmdebstrap when
+// absent, which takes about 20 s (longer by what the packages weigh) and needs
+// root and a Debian mirror, and kept in CacheDir: one image per suite and list of
+// packages, in whatever order they are named. A build that was cut short leaves
 // nothing that is believed, and two processes build one image once.
-func Image(ctx context.Context, suite string) (string, error) {
+func Image(ctx context.Context, suite string, packages ...string) (string, error) {
 	s, err := SuiteNamed(suite)
 	if err != nil {
 		return "", err
 	}
+	s = s.with(packages)
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err

@@ -24,6 +24,11 @@ type Options struct {
 	Root  string // a root file system to use instead of the suite's image
 	Binds []Bind // directories and files of the host to show inside
 
+	// Packages are Debian packages beyond those every machine has, for tests that
+	// need what most do not. Each list is an image of its own (see Image), so few
+	// lists are better than short ones. They do nothing beside Root.
+	Packages []string
+
 	// Limits makes MemoryMax=, CPUQuota= and TasksMax= real on a host whose
 	// controllers are not in the unified tree. Without it systemd accepts and
 	// silently ignores them there; with it they work on every host.
@@ -88,7 +93,7 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 		}
 	}
 	if o.Root == "" {
-		if o.Root, err = Image(ctx, o.Suite); err != nil {
+		if o.Root, err = Image(ctx, o.Suite, o.Packages...); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/landfast/landfast"
@@ -15,6 +16,15 @@ type Suite struct {
 	Systemd int      // the version of systemd in it
 	Unified bool     // its systemd runs in the unified control group hierarchy only
 	Extra   []string // packages on top of those every image has
+}
+
+// with is the suite with more packages, in an image of its own; with none it is
+// the suite itself.
+func (s Suite) with(more []string) Suite {
+	more = slices.DeleteFunc(slices.Clone(more), func(p string) bool { return slices.Contains(s.packages(), p) })
+	slices.Sort(more)
+	s.Extra = slices.Concat(s.Extra, slices.Compact(more))
+	return s
 }
 
 // packages is what every image has: a system that deploys and is looked into,
