@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +15,13 @@ import (
 // rootFlag adds --root to a verb that can work on a directory tree.
 func (c *command) rootFlag(cmd *cobra.Command, root *string) {
 	cmd.Flags().StringVar(root, "root", c.host, "work on the system below this `directory` instead of the running one")
-	cmd.Flags().IntVar(&c.systemd, "systemd", 0, "with --root: for this `version` of systemd (default: the one installed there, else the newest)")
 	_ = cmd.MarkFlagDirname("root") // it is there
+}
+
+// targetFlags adds --root and --systemd to a verb that makes units there.
+func (c *command) targetFlags(cmd *cobra.Command, root *string) {
+	c.rootFlag(cmd, root)
+	cmd.Flags().IntVar(&c.systemd, "systemd", 0, "with --root: for this `version` of systemd (default: the one installed there, else the newest)")
 }
 
 // absRoot makes --root absolute.
@@ -70,7 +76,7 @@ It changes nothing, and exits 3 when there is a difference.
 			})
 		},
 	}
-	c.rootFlag(cmd, &root)
+	c.targetFlags(cmd, &root)
 	return cmd
 }
 
@@ -143,16 +149,8 @@ mark are changed or removed; a foreign file in the way is an error that names it
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
-				unlock, err := m.Lock(ctx, l.app.Name, "apply")
+				p, changes, err := m.apply(ctx, l.app)
 				if err != nil {
-					return err
-				}
-				defer unlock()
-				p, _, changes, err := m.difference(ctx, l.app)
-				if err != nil {
-					return err
-				}
-				if err := m.Apply(ctx, changes); err != nil {
 					return err
 				}
 				c.printChanges(p, &changes)
@@ -160,8 +158,36 @@ mark are changed or removed; a foreign file in the way is an error that names it
 			})
 		},
 	}
-	c.rootFlag(cmd, &root)
+	c.targetFlags(cmd, &root)
 	return cmd
+}
+
+// apply makes the difference, and tells what it was.
+func (m *machine) apply(ctx context.Context, app *landfast.App) (*plan.Plan, plan.Changes, error) {
+	// The lock lies in a directory of the app, which is made for it.
+	_, _, planned, err := m.difference(ctx, app)
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	unlock, err := m.Lock(ctx, app.Name, "apply")
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	defer unlock()
+	p, _, changes, err := m.difference(ctx, app)
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	if err := m.Apply(ctx, changes); err != nil {
+		return nil, plan.Changes{}, err
+	}
+	for _, d := range changes.Dirs {
+		if !slices.ContainsFunc(planned.Dirs, func(o plan.DirChange) bool { return o.Path == d.Path }) {
+			planned.Dirs = append(planned.Dirs, d)
+		}
+	}
+	changes.Dirs = planned.Dirs
+	return p, changes, nil
 }
 
 // uninstall is `landfast uninstall`.
@@ -203,7 +229,7 @@ given. Files that Landfast did not make are left alone.
 			})
 		},
 	}
-	c.rootFlag(cmd, &root)
+	c.targetFlags(cmd, &root)
 	cmd.Flags().BoolVar(&purge, "purge", false, "remove releases, data, history and accounts too; this cannot be undone")
 	cmd.Flags().BoolVar(&dry, "plan", false, "print what would be removed, and remove nothing")
 	return cmd

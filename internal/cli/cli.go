@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/systemd"
@@ -137,9 +139,7 @@ releases land atomically and come back by themselves when they are bad.`,
 	}
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON instead of text")
 	root.PersistentFlags().StringVar(&c.env, "env", "", "merge landfast.`NAME`.toml into the manifest (default: $LANDFAST_ENV, if there is such a file)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd, err.Error())
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	for _, g := range verbGroups() {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
 	}
@@ -159,6 +159,8 @@ releases land atomically and come back by themselves when they are bad.`,
 	root.InitDefaultCompletionCmd()
 	if cmd, _, err := root.Find([]string{"completion"}); err == nil && cmd != root {
 		cmd.Example = "  landfast completion bash > /etc/bash_completion.d/landfast"
+		cmd.Args = unknownVerb // cobra takes a shell it does not know for success
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	for _, cmd := range root.Commands() {
 		checkArgs(cmd)
@@ -195,15 +197,40 @@ func unknownVerb(cmd *cobra.Command, args []string) error {
 func checkArgs(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usage(cmd, err.Error())
+			err := check(cmd, args)
+			if _, ours := errors.AsType[*landfast.Error](err); err == nil || ours {
+				return err
 			}
-			return nil
+			return usage(cmd, fmt.Sprintf("%s cannot be those of `%s`", countOf(len(args), "argument"), strings.TrimSuffix(cmd.UseLine(), " [flags]")))
 		}
 	}
 	for _, below := range cmd.Commands() {
 		checkArgs(below)
 	}
+}
+
+// wrongFlag says in our words what is wrong with a flag.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return usage(cmd, err.Error())
+	}
+	why := bad.Unwrap().Error()
+	switch bad.GetFlag().Value.Type() {
+	case "int":
+		why = "it must be a whole number"
+	case "bool":
+		why = "it must be true or false"
+	}
+	return usage(cmd, fmt.Sprintf("--%s cannot be %q: %s", bad.GetFlag().Name, bad.GetValue(), why))
+}
+
+// countOf is a number of things in words.
+func countOf(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // usage is a command line that cannot be understood.

@@ -100,3 +100,12 @@ func deploymentIDs(m *machine, l located) []string {
 	}
 	return ids
 }
+
+// commandNames are those of [commands].
+func commandNames(_ *machine, l located) []string {
+	var names []string
+	for _, n := range l.app.Commands {
+		names = append(names, n.Name)
+	}
+	return names
+}

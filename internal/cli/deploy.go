@@ -53,7 +53,7 @@ Nothing in it is started, asked or run, hooks included: it starts with the machi
 		},
 	}
 	from.flags(cmd)
-	c.rootFlag(cmd, &root)
+	c.targetFlags(cmd, &root)
 	cmd.Flags().BoolVar(&force, "force", false, "even a release that is known to be bad")
 	return cmd
 }
@@ -170,8 +170,8 @@ func (c *command) outcome(p *progress, d landfast.Deployment, err error) error {
 	if d.Failure == nil {
 		return err
 	}
-	c.printf("\n%s", failureText(&d))
-	fmt.Fprintf(c.std.Err, "\nlandfast: %s\n", headline(err))
+	c.printf("\n%s\n", failureText(&d))
+	fmt.Fprintln(c.std.Err, "landfast:", headline(err))
 	return silent{err}
 }
 

@@ -85,6 +85,9 @@ offline and without root, and the same manifest gives the same bytes.
 			if err != nil {
 				return err
 			}
+			if err := knownSystemd(version); err != nil {
+				return err
+			}
 			p, err := plan.Build(l.app, plan.Facts{Systemd: version})
 			if err != nil {
 				return err
@@ -151,4 +154,19 @@ func (c *command) writeFiles(dir string, p *plan.Plan) error {
 		fmt.Fprintln(c.std.Err, "note:", n)
 	}
 	return nil
+}
+
+// oldestRendered is the version of systemd that the oldest of its directives we
+// write are taken from: CentOS 7 has it.
+const oldestRendered = 219
+
+// knownSystemd refuses a version that nothing is rendered for; 0 stands for none.
+func knownSystemd(version int) error {
+	if version == 0 || version >= oldestRendered {
+		return nil
+	}
+	return &landfast.Error{
+		Kind: landfast.Invalid, Msg: fmt.Sprintf("nothing can be rendered for systemd %d", version),
+		Hint: fmt.Sprintf("%d is the oldest; `systemctl --version` prints what a machine has", oldestRendered),
+	}
 }

@@ -30,12 +30,14 @@ has your terminal, if there is one, or else your streams, and its exit code is o
 ` + appArg,
 		Example: "  sudo landfast exec web -- bin/web version\n  sudo landfast exec web -- sh\n  sudo landfast exec web -- bin/web import < data.csv",
 		Args:    cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			app, argv, err := splitDash(cmd, args)
 			if err != nil {
 				return err
 			}
-			return c.onMachine(cmd.Context(), "/", app, func(m *machine, l located) error {
+			return c.onMachine(cmd.Context(), c.host, app, func(m *machine, l located) error {
 				return c.runInUnit(cmd.Context(), m, l.app, landfast.Command{Argv: argv})
 			})
 		},
@@ -53,8 +55,10 @@ directories and sandbox of the app. Without one it is a shell.
 ` + appArg,
 		Example: "  sudo landfast console web",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+			return c.onMachine(cmd.Context(), c.host, args, func(m *machine, l located) error {
 				command, err := namedCommand(l.app, consoleName)
 				if err != nil {
 					command = landfast.Command{Argv: []string{"/bin/sh"}}
@@ -80,13 +84,15 @@ it. "migrate" without such an entry means the migrate hooks.
 ` + appArg,
 		Example: "  sudo landfast run web migrate\n  sudo landfast run report -- --month 11",
 		Args:    cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: c.completeWith(commandNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, extra := splitExtra(cmd, args)
 			if len(args) == 0 || len(args) > 2 {
 				return usage(cmd, "name one command, and before it perhaps an app")
 			}
 			args, name := args[:len(args)-1], args[len(args)-1]
-			return c.onMachine(cmd.Context(), "/", args, func(m *machine, l located) error {
+			return c.onMachine(cmd.Context(), c.host, args, func(m *machine, l located) error {
 				return c.runNamed(cmd.Context(), m, l.app, name, extra)
 			})
 		},

@@ -31,6 +31,9 @@ type machine struct {
 
 // openMachine opens the running machine, or the directory tree at root.
 func (c *command) openMachine(ctx context.Context, root string) (*machine, error) {
+	if err := knownSystemd(c.systemd); err != nil {
+		return nil, err
+	}
 	if root != c.host {
 		m, err := newMachine(root, systemd.Offline(root).For(c.systemd))
 		if err == nil {

@@ -54,7 +54,7 @@ func (c *command) power(verb string) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " [APP]",
 		Short:   short,
-		Long:    short + ". The release stays the same. It waits until systemd is done.\n\n" + appArg,
+		Long:    short + ".\nThe release stays the same. It waits until systemd is done.\n\n" + appArg,
 		Example: "  sudo landfast " + verb + " web",
 		Args:    cobra.MaximumNArgs(1),
 

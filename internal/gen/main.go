@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/landfast/landfast/internal/cli"
 	"github.com/landfast/landfast/internal/manifest"
 )
 
@@ -27,6 +28,8 @@ func pages() []page {
 		{"docs/reference/directives.md", directivesPage},
 		{"docs/reference/capabilities.md", capabilitiesPage},
 		{"docs/reference/sandbox.md", sandboxPage},
+		{"docs/reference/cli.md", func() ([]byte, error) { return cli.Reference(), nil }},
+		{"docs/reference/exit-codes.md", func() ([]byte, error) { return cli.ExitCodes(), nil }},
 	}
 }
 

@@ -1,0 +1,203 @@
+package cli
+
+import "slices"
+
+// field is one field of what a verb prints with --json. In its path, a dot leads
+// into an object, and [] into the values of a list.
+type field struct {
+	path, meaning string
+	rare          bool // it depends on the machine, so that tests need not have seen it
+}
+
+// output is what a verb prints with --json.
+type output struct {
+	about  string // how to read it
+	fields []field
+}
+
+// errorFields are what every verb prints when it fails.
+func errorFields() []field {
+	return []field{
+		{path: "error", meaning: "why it failed; no other field is printed then"},
+		{path: "error.kind", meaning: "internal, invalid, not-found, conflict, unavailable, pending, rolled-back or stuck"},
+		{path: "error.exit_code", meaning: "the exit code, of which each kind has one"},
+		{path: "error.message", meaning: "what is wrong, and where"},
+		{path: "error.hint", meaning: "what to do about it, where that is known"},
+		{path: "error.problems", meaning: "the mistakes of a manifest, by place"},
+		{path: "error.problems[].file", meaning: "the file, as it was named"},
+		{path: "error.problems[].line", meaning: "the line, from 1"},
+		{path: "error.problems[].column", meaning: "the column, from 1, in characters"},
+		{path: "error.problems[].key", meaning: "the key with its sections: `service.command`"},
+		{path: "error.problems[].message", meaning: "what is wrong"},
+		{path: "error.problems[].hint", meaning: "what to write instead, where that can be guessed"},
+		{path: "error.problems[].source", meaning: "the line as it stands in the file"},
+	}
+}
+
+// outputOf is what a verb prints.
+func outputOf(verb string) output {
+	switch verb {
+	case "check":
+		return output{fields: []field{
+			{path: "ok", meaning: "true; mistakes are an error with its problems"},
+			{path: "app", meaning: "the app"},
+			{path: "file", meaning: "the manifest that was read"},
+			{path: "files", meaning: "how many files it becomes"},
+			{path: "units", meaning: "how many units it becomes"},
+		}}
+	case "render", "render codedeploy":
+		return output{"The plan. With `--out` it is `app`, `notes` and `written`.", renderFields()}
+	case "plan", "apply", "uninstall":
+		return output{"What is to be done, or was done, in this order.", changesFields()}
+	case "deploy", "rollback", "resume":
+		about := "One value a line: an event for everything that happens (it has `deployment`), and at the end the deployment (it has `id`)."
+		if verb == "resume" {
+			about += " When nothing was interrupted, it is `app` and `resumed`."
+		}
+		return output{about, eventFields(verb)}
+	case "releases":
+		return output{"A list, the newest first.", releaseFields()}
+	case "prune":
+		return output{fields: []field{
+			{path: "app", meaning: "the app"},
+			{path: "removed", meaning: "the ids of the releases that were removed"},
+		}}
+	case "status":
+		return output{"A list of apps.", statusFields()}
+	case "start", "stop", "restart":
+		return output{fields: slices.Concat([]field{
+			{path: "app", meaning: "the app"},
+			{path: "verb", meaning: "start, stop or restart"},
+			{path: "units", meaning: "its units, in the order in which it was done to them"},
+		}, unitFields("units[]."))}
+	case "deployments":
+		return output{"A list, the newest first.", deploymentFields("[].")}
+	case "show":
+		return output{fields: deploymentFields("")}
+	case "doctor":
+		return output{"A list of findings.", []field{
+			{path: "[].what", meaning: "what was looked at: a subject, or an app"},
+			{path: "[].ok", meaning: "whether it is well"},
+			{path: "[].text", meaning: "what was found"},
+			{path: "[].hint", meaning: "what to do about it"},
+		}}
+	case "version":
+		return output{fields: []field{
+			{path: "version", meaning: "the version"},
+			{path: "revision", meaning: "the commit it was built from", rare: true},
+			{path: "go", meaning: "the Go it was built with"},
+			{path: "platform", meaning: "the system and processor it was built for"},
+		}}
+	case "config":
+		return output{"`config` is the manifest, with all its keys.", []field{
+			{path: "app", meaning: "the app"},
+			{path: "stack", meaning: "the stack whose preset lies below", rare: true},
+			{path: "files", meaning: "the files that were merged, the first at the bottom"},
+			{path: "config", meaning: "what they come to"},
+			{path: "config.*", meaning: "the keys of the manifest", rare: true},
+		}}
+	case "logs":
+		return output{about: "One value a line, with the fields of journalctl(1)."}
+	case "schema":
+		return output{about: "The schema, with or without `--json`."}
+	}
+	return output{}
+}
+
+func renderFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "users", meaning: "system accounts"},
+		{path: "users[].name", meaning: "the name"},
+		{path: "users[].group", meaning: "its group, which is made, too"},
+		{path: "users[].description", meaning: "what it is for"},
+		{path: "users[].home", meaning: "its home directory"},
+		{path: "dirs", meaning: "directories, parents first"},
+		{path: "dirs[].path", meaning: "the path"},
+		{path: "dirs[].mode", meaning: "the mode, in octal"},
+		{path: "dirs[].owner", meaning: "the account it belongs to"},
+		{path: "dirs[].group", meaning: "the group it belongs to"},
+		{path: "dirs[].data", meaning: "what is in it is the app's: only a purge removes it"},
+		{path: "files", meaning: "files, by path"},
+		{path: "files[].path", meaning: "the path"},
+		{path: "files[].mode", meaning: "the mode, in octal"},
+		{path: "files[].owner", meaning: "the account it belongs to"},
+		{path: "files[].group", meaning: "the group it belongs to"},
+		{path: "files[].content", meaning: "the text"},
+		{path: "units", meaning: "units, in the order in which they are started"},
+		{path: "units[].name", meaning: "the name"},
+		{path: "units[].enable", meaning: "it starts at boot"},
+		{path: "units[].main", meaning: "its health decides a deployment"},
+		{path: "notes", meaning: "what this systemd cannot do, and other remarks"},
+		{path: "written", meaning: "with `--out`: the files that were written"},
+	}
+}
+
+func changesFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "changed", meaning: "whether there is anything to do"},
+		{path: "changes", meaning: "what there is to do"},
+		{path: "changes.users", meaning: "system accounts to make"},
+		{path: "changes.users[].name", meaning: "the name"},
+		{path: "changes.users[].group", meaning: "its group"},
+		{path: "changes.users[].description", meaning: "what it is for"},
+		{path: "changes.users[].home", meaning: "its home directory"},
+		{path: "changes.dirs", meaning: "directories"},
+		{path: "changes.dirs[].path", meaning: "the path"},
+		{path: "changes.dirs[].action", meaning: "create, update, remove, or purge: with everything in it"},
+		{path: "changes.dirs[].reason", meaning: "why"},
+		{path: "changes.dirs[].mode", meaning: "the mode it will have, in octal"},
+		{path: "changes.dirs[].owner", meaning: "the account it will belong to"},
+		{path: "changes.dirs[].group", meaning: "the group it will belong to"},
+		{path: "changes.files", meaning: "files"},
+		{path: "changes.files[].path", meaning: "the path"},
+		{path: "changes.files[].action", meaning: "create, update or remove"},
+		{path: "changes.files[].reason", meaning: "why"},
+		{path: "changes.files[].mode", meaning: "the mode it will have, in octal"},
+		{path: "changes.files[].owner", meaning: "the account it will belong to"},
+		{path: "changes.files[].group", meaning: "the group it will belong to"},
+		{path: "changes.files[].diff", meaning: "the difference, as diff -u prints it"},
+		{path: "changes.reload", meaning: "systemd reads its unit files again"},
+		{path: "changes.units", meaning: "what happens to units, in this order"},
+		{path: "changes.units[].unit", meaning: "the unit"},
+		{path: "changes.units[].action", meaning: "stop, disable, enable, start or restart"},
+		{path: "changes.units[].reason", meaning: "why"},
+		{path: "changes.remove_users", meaning: "accounts to remove, behind everything else"},
+		{path: "changes.remove_users[].name", meaning: "the name"},
+		{path: "changes.remove_users[].group", meaning: "its group"},
+		{path: "changes.remove_users[].description", meaning: "what it was for"},
+		{path: "changes.remove_users[].home", meaning: "its home directory"},
+		{path: "notes", meaning: "what this systemd cannot do, and other remarks"},
+	}
+}
+
+// eventFields are those of the lines while a deployment runs, and of the last one.
+func eventFields(verb string) []field {
+	fields := []field{
+		{path: "deployment", meaning: "the id of the deployment"},
+		{path: "app", meaning: "the app"},
+		{path: "step", meaning: "the step that has changed its status, as in `steps[]`"},
+		{path: "step.name", meaning: "the step"},
+		{path: "step.summary", meaning: "what it does"},
+		{path: "step.status", meaning: "doing, done, failed, undoing, undone or stuck"},
+		{path: "step.took_ns", meaning: "how long it took, in nanoseconds"},
+		{path: "step.undo_ns", meaning: "how long it took to take it back, in nanoseconds"},
+		{path: "step.error", meaning: "why it failed"},
+		{path: "note", meaning: "something worth saying"},
+		{path: "status", meaning: "the deployment has changed its status"},
+	}
+	if verb == "resume" {
+		fields = append(fields, field{path: "resumed", meaning: "false: nothing was interrupted"})
+	}
+	known := map[string]bool{}
+	for _, f := range fields {
+		known[f.path] = true
+	}
+	for _, f := range deploymentFields("") {
+		if !known[f.path] {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
