@@ -54,13 +54,21 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 	argv := []string{
 		nspawn, "--quiet", "--keep-unit", "--console=pipe", "--settings=no", "--link-journal=no",
 		"--machine=" + strings.TrimSuffix(s.Unit, ".service"), "--directory=" + b.app.Paths.Current,
-		// What is written goes to memory, and with the machine.
-		"--volatile=overlay",
 	}
-	if m.PrivateUsers {
+	switch {
+	case m.PrivateUsers:
 		// The release belongs to others than the machine's users, and is not to be
-		// given to them: the kernel maps their numbers.
-		argv = append(argv, "--private-users=pick", "--private-users-ownership=map")
+		// given to them: the kernel maps their numbers. It does not do so for an
+		// overlay.
+		how := "--read-only"
+		if m.Boot {
+			how = "--volatile=state" // with a /var in memory
+		}
+		argv = append(argv, "--private-users=pick", "--private-users-ownership=map", how)
+		b.notef("the machine cannot write its release; mapped users need Linux 5.12, and a file system that can map them")
+	default:
+		// What is written goes to memory, and with the machine.
+		argv = append(argv, "--volatile=overlay")
 	}
 	if m.PrivateNetwork {
 		argv = append(argv, "--private-network")
@@ -85,7 +93,7 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 	if dir := b.working(s); dir != b.app.Paths.Current {
 		argv = append(argv, "--chdir="+strings.TrimPrefix(dir, b.app.Paths.Current))
 	}
-	argv = append(argv, "--as-pid2", "--kill-signal=SIGTERM", "--")
+	argv = append(argv, "--as-pid2", "--kill-signal=SIGRTMIN+3", "--")
 	for _, w := range s.Command.Argv {
 		if below(w, b.app.Paths.Current) {
 			w = strings.TrimPrefix(w, b.app.Paths.Current)
