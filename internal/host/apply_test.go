@@ -67,6 +67,12 @@ func TestApplyTwice(t *testing.T) {
 		t.Errorf("it did %v, want %v", got, want)
 	}
 
+	data := []string{"srv/web/releases/1", "var/lib/web/data", "var/lib/landfast/web/deployments/1"}
+	for _, name := range data[1:] {
+		if err := os.WriteFile(filepath.Join(w.root, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c, err := uninstall(t.Context(), w.host, otherPlan(), false)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +80,7 @@ func TestApplyTwice(t *testing.T) {
 	if err := w.host.Apply(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"srv/web/releases/1", "var/lib/web", "var/lib/landfast/web"} {
+	for _, name := range data {
 		if _, err := os.Stat(filepath.Join(w.root, name)); err != nil {
 			t.Errorf("uninstall took data: %v", err)
 		}

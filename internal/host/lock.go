@@ -25,7 +25,7 @@ const stateDir = "/var/lib/landfast"
 // lock that is held is an error of kind Conflict.
 func (h *Host) Lock(ctx context.Context, app, holder string) (unlock func(), err error) {
 	name := path.Join(stateDir, app, "lock")
-	if err := h.parents(name); err != nil {
+	if err := h.appState(app); err != nil {
 		return nil, err
 	}
 	for {

@@ -261,8 +261,9 @@ func (m machine) once() {
 // gone takes the app off, and compares the machine with what it was.
 func (m machine) gone(before []string, accounts string) {
 	m.t.Helper()
+	labtest.Run(m.t, m.Machine, "sh", "-c", "echo data >/var/lib/web/data")
 	m.do("uninstall", withSocket)
-	labtest.Run(m.t, m.Machine, "test", "-e", "/srv/web/releases/1/bin/web", "-a", "-d", "/var/lib/web")
+	labtest.Run(m.t, m.Machine, "test", "-e", "/srv/web/releases/1/bin/web", "-a", "-f", "/var/lib/web/data")
 	m.do("purge", withSocket)
 	if d := cmp.Diff(before, m.disk()); d != "" {
 		m.t.Errorf("the disk before and after (-before +after):\n%s", d)

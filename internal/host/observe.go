@@ -114,18 +114,31 @@ func (h *Host) observeDirs(p *plan.Plan, names *accounts, o *plan.Observed) erro
 		if ours, ok := planned[d.Path]; ok {
 			names.meant(&n, ours.Owner, ours.Group)
 		}
-		if n.Mode.IsDir() && !d.Data {
-			entries, err := h.list(d.Path)
-			if err != nil {
+		if n.Mode.IsDir() {
+			if n.Names, err = h.someNames(d.Path); err != nil {
 				return err
-			}
-			for _, e := range entries {
-				n.Names = append(n.Names, path.Base(e))
 			}
 		}
 		o.Dirs[d.Path] = n
 	}
 	return nil
+}
+
+// enoughNames is more than any directory holds of which the last name matters.
+const enoughNames = 64
+
+// someNames are names in a directory: all, or enough to know that it is in use.
+func (h *Host) someNames(dir string) ([]string, error) {
+	f, err := h.root.Open(rel(dir))
+	if err != nil {
+		return nil, failed("open", dir, err)
+	}
+	names, err := f.Readdirnames(enoughNames)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	slices.Sort(names)
+	return names, errors.Join(failed("list", dir, err), f.Close())
 }
 
 func (h *Host) observeFiles(p *plan.Plan, names *accounts, o *plan.Observed) error {

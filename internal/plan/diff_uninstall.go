@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"path"
 	"slices"
 )
@@ -12,7 +13,7 @@ func SharedDirs() []string {
 
 // Uninstall gives what takes an app off a host: its units stopped and disabled,
 // every file with its mark removed, and the directories of the plan that hold
-// nothing but that. Directories with data and the accounts stay, unless purge.
+// nothing but that. Data and the accounts stay, unless purge.
 //
 // What is of somebody else is left alone, and is no error.
 func Uninstall(p *Plan, o Observed, purge bool) Changes {
@@ -55,14 +56,26 @@ func removeDirs(p *Plan, o Observed, purge bool, gone map[string]bool) []DirChan
 			continue
 		case d.Data && purge:
 			out = append(out, DirChange{Path: d.Path, Old: &n, Purge: true, Reason: "with everything in it"})
-		case !d.Data && emptied(d.Path, n, gone):
+		case emptied(d.Path, n, gone):
 			out = append(out, DirChange{Path: d.Path, Old: &n, Reason: "is empty"})
+		case d.Path == stateDir(p.App) && emptied(d.Path, n, withOurs(gone, d.Path)):
+			out = append(out, DirChange{Path: d.Path, Old: &n, Purge: true, Reason: "holds nothing but the lock"})
 		default:
 			continue
 		}
 		gone[d.Path] = true
 	}
 	return out
+}
+
+// stateDir holds what is remembered of an app.
+func stateDir(app string) string { return "/var/lib/landfast/" + app }
+
+// withOurs adds what only serves whoever is changing the app.
+func withOurs(gone map[string]bool, dir string) map[string]bool {
+	all := maps.Clone(gone)
+	all[path.Join(dir, "lock")], all[path.Join(dir, "work")] = true, true
+	return all
 }
 
 // emptied reports whether nothing remains in a directory.
