@@ -1,7 +1,5 @@
 package cli
 
-import "slices"
-
 // field is one field of what a verb prints with --json. In its path, a dot leads
 // into an object, and [] into the values of a list.
 type field struct {
@@ -34,74 +32,94 @@ func errorFields() []field {
 	}
 }
 
-// outputOf is what a verb prints.
-func outputOf(verb string) output {
-	switch verb {
-	case "check":
-		return output{fields: []field{
-			{path: "ok", meaning: "true; mistakes are an error with its problems"},
-			{path: "app", meaning: "the app"},
-			{path: "file", meaning: "the manifest that was read"},
-			{path: "files", meaning: "how many files it becomes"},
-			{path: "units", meaning: "how many units it becomes"},
-		}}
-	case "render", "render codedeploy":
-		return output{"The plan. With `--out` it is `app`, `notes` and `written`.", renderFields()}
-	case "plan", "apply", "uninstall":
-		return output{"What is to be done, or was done, in this order.", changesFields()}
-	case "deploy", "rollback", "resume":
-		about := "One value a line: an event for everything that happens (it has `deployment`), and at the end the deployment (it has `id`)."
-		if verb == "resume" {
-			about += " When nothing was interrupted, it is `app` and `resumed`."
-		}
-		return output{about, eventFields(verb)}
-	case "releases":
-		return output{"A list, the newest first.", releaseFields()}
-	case "prune":
-		return output{fields: []field{
-			{path: "app", meaning: "the app"},
-			{path: "removed", meaning: "the ids of the releases that were removed"},
-		}}
-	case "status":
-		return output{"A list of apps.", statusFields()}
-	case "start", "stop", "restart":
-		return output{fields: slices.Concat([]field{
-			{path: "app", meaning: "the app"},
-			{path: "verb", meaning: "start, stop or restart"},
-			{path: "units", meaning: "its units, in the order in which it was done to them"},
-		}, unitFields("units[]."))}
-	case "deployments":
-		return output{"A list, the newest first.", deploymentFields("[].")}
-	case "show":
-		return output{fields: deploymentFields("")}
-	case "doctor":
-		return output{"A list of findings.", []field{
-			{path: "[].what", meaning: "what was looked at: a subject, or an app"},
-			{path: "[].ok", meaning: "whether it is well"},
-			{path: "[].text", meaning: "what was found"},
-			{path: "[].hint", meaning: "what to do about it"},
-		}}
-	case "version":
-		return output{fields: []field{
-			{path: "version", meaning: "the version"},
-			{path: "revision", meaning: "the commit it was built from", rare: true},
-			{path: "go", meaning: "the Go it was built with"},
-			{path: "platform", meaning: "the system and processor it was built for"},
-		}}
-	case "config":
-		return output{"`config` is the manifest, with all its keys.", []field{
-			{path: "app", meaning: "the app"},
-			{path: "stack", meaning: "the stack whose preset lies below", rare: true},
-			{path: "files", meaning: "the files that were merged, the first at the bottom"},
-			{path: "config", meaning: "what they come to"},
-			{path: "config.*", meaning: "the keys of the manifest", rare: true},
-		}}
-	case "logs":
-		return output{about: "One value a line, with the fields of journalctl(1)."}
-	case "schema":
-		return output{about: "The schema, with or without `--json`."}
+// outputOf is what a verb prints; nothing when that is not documented here.
+func outputOf(verb string) output { return outputs()[verb] }
+
+func outputs() map[string]output {
+	rendered := output{"The plan. With `--out` it is `app`, `notes` and `written`.", renderFields()}
+	changed := output{"What is to be done, or was done, in this order.", changesFields()}
+	deployed := output{"One value a line: an event for everything that happens (it has `deployment`), and at the end the deployment (it has `id`).", eventFields()}
+	power := output{fields: powerFields()}
+	return map[string]output{
+		"check":             {fields: checkFields()},
+		"config":            {fields: configFields()},
+		"render":            rendered,
+		"render codedeploy": rendered,
+		"schema":            {about: "The schema, with or without `--json`."},
+		"plan":              changed,
+		"apply":             changed,
+		"uninstall":         changed,
+		"deploy":            deployed,
+		"rollback":          deployed,
+		"resume": {
+			deployed.about + " When nothing was interrupted, it is `app` and `resumed`.",
+			append(eventFields(), field{path: "resumed", meaning: "false: nothing was interrupted"}),
+		},
+		"releases":    {"A list, the newest first.", releaseFields()},
+		"prune":       {fields: pruneFields()},
+		"status":      {"A list of apps.", statusFields()},
+		"logs":        {about: "One value a line, with the fields of journalctl(1)."},
+		"start":       power,
+		"stop":        power,
+		"restart":     power,
+		"deployments": {"A list, the newest first.", deploymentFields("[].")},
+		"show":        {fields: deploymentFields("")},
+		"doctor":      {"A list of findings.", doctorFields()},
+		"version":     {fields: versionFields()},
 	}
-	return output{}
+}
+
+func checkFields() []field {
+	return []field{
+		{path: "ok", meaning: "true; mistakes are an error with its problems"},
+		{path: "app", meaning: "the app"},
+		{path: "file", meaning: "the manifest that was read"},
+		{path: "files", meaning: "how many files it becomes"},
+		{path: "units", meaning: "how many units it becomes"},
+	}
+}
+
+func configFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "stack", meaning: "the stack whose preset lies below", rare: true},
+		{path: "files", meaning: "the files that were merged, the first at the bottom"},
+		{path: "config", meaning: "what they come to"},
+		{path: "config.*", meaning: "the keys of the manifest", rare: true},
+	}
+}
+
+func pruneFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "removed", meaning: "the ids of the releases that were removed"},
+	}
+}
+
+func powerFields() []field {
+	return append([]field{
+		{path: "app", meaning: "the app"},
+		{path: "verb", meaning: "start, stop or restart"},
+		{path: "units", meaning: "its units, in the order in which it was done to them"},
+	}, unitFields("units[].")...)
+}
+
+func doctorFields() []field {
+	return []field{
+		{path: "[].what", meaning: "what was looked at: a subject, or an app"},
+		{path: "[].ok", meaning: "whether it is well"},
+		{path: "[].text", meaning: "what was found"},
+		{path: "[].hint", meaning: "what to do about it"},
+	}
+}
+
+func versionFields() []field {
+	return []field{
+		{path: "version", meaning: "the version"},
+		{path: "revision", meaning: "the commit it was built from", rare: true},
+		{path: "go", meaning: "the Go it was built with"},
+		{path: "platform", meaning: "the system and processor it was built for"},
+	}
 }
 
 func renderFields() []field {
@@ -173,7 +191,7 @@ func changesFields() []field {
 }
 
 // eventFields are those of the lines while a deployment runs, and of the last one.
-func eventFields(verb string) []field {
+func eventFields() []field {
 	fields := []field{
 		{path: "deployment", meaning: "the id of the deployment"},
 		{path: "app", meaning: "the app"},
@@ -186,9 +204,6 @@ func eventFields(verb string) []field {
 		{path: "step.error", meaning: "why it failed"},
 		{path: "note", meaning: "something worth saying"},
 		{path: "status", meaning: "the deployment has changed its status"},
-	}
-	if verb == "resume" {
-		fields = append(fields, field{path: "resumed", meaning: "false: nothing was interrupted"})
 	}
 	known := map[string]bool{}
 	for _, f := range fields {

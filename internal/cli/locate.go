@@ -96,7 +96,7 @@ func appliedNames(root string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list the apps of this host: %w", err)
+		return nil, unreadable("list the apps of this host", err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -163,12 +163,20 @@ func (c *command) overlays() ([]manifest.Overlay, error) {
 	return all, nil
 }
 
+// unreadable says what could not be done, and what to do when it takes rights.
+func unreadable(what string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &landfast.Error{Msg: "cannot " + what, Err: err, Hint: "run as root"}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 // readApplied reads the manifest last applied, without the mark in its first line.
 func readApplied(root, name string) (located, error) {
 	file := filepath.Join(root, appsDir, name+".toml")
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return located{}, err
+		return located{}, unreadable("read the manifest last applied", err)
 	}
 	layer := manifest.Layer{Name: file, Text: []byte(plan.Unmarked(string(text)))}
 	app, err := manifest.ParseLayers(layer)

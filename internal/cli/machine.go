@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/landfast/landfast"
@@ -108,8 +109,10 @@ func (m *machine) store(app *landfast.App) (*release.Store, error) {
 	}
 	return release.New(release.Options{
 		App: app.Name, UID: uid, GID: gid,
-		Deploy: filepath.Join(m.root, app.Paths.Deploy),
-		State:  filepath.Join(m.root, "/var/lib/landfast", app.Name),
+		Deploy:   filepath.Join(m.root, app.Paths.Deploy),
+		Releases: strings.TrimPrefix(app.Paths.Releases, app.Paths.Deploy+"/"),
+		Current:  strings.TrimPrefix(app.Paths.Current, app.Paths.Deploy+"/"),
+		State:    filepath.Join(m.root, "/var/lib/landfast", app.Name),
 	}), nil
 }
 

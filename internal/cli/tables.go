@@ -132,7 +132,11 @@ func (c *command) printDeployment(d *landfast.Deployment) {
 		return
 	}
 	c.printf("%s  %s of %s by %s: %s\n", d.ID, d.Verb, d.App, d.Actor, d.Status)
-	c.printf("from %s to %s, started %s\n\n", dash(d.From), dash(d.To), day(d.Started))
+	from := d.From
+	if from == "" {
+		from = "no release"
+	}
+	c.printf("from %s to %s, started %s\n\n", from, dash(d.To), day(d.Started))
 	rows := [][]string{{"STEP", "STATUS", "TOOK", ""}}
 	for _, s := range d.Steps {
 		text := s.Summary
