@@ -52,6 +52,14 @@ var scenarios = []scenario{
 		func(w *world) error { return w.deploy(withSocket, "2", "good") },
 	},
 	{
+		"adds-more-units", func(w *world) { w.must(w.deploy(manifestText, "1", "good")) },
+		func(w *world) error { return w.deploy(withMore, "2", "good") },
+	},
+	{
+		"drops-some-units", func(w *world) { w.must(w.deploy(withMore, "1", "good")) },
+		func(w *world) error { return w.deploy(withLess, "2", "good") },
+	},
+	{
 		"rollback", func(w *world) {
 			w.must(w.deploy(manifestText, "1", "good"))
 			w.must(w.deploy(withSocket, "2", "good"))
@@ -59,6 +67,31 @@ var scenarios = []scenario{
 		func(w *world) error { return w.rollback(withSocket) },
 	},
 }
+
+// withMore has instances, a timer, a command before the services and a flag.
+const withMore = manifestText + `
+[environment]
+command = "bin/env"
+
+[services.worker]
+command = "bin/web"
+instances = 2
+restart_flag = true
+
+[timers.tick]
+command = "bin/web"
+every = "1h"
+`
+
+// withLess has one instance less, and another text of the template and the command.
+const withLess = manifestText + `
+[environment]
+command = "bin/env --new"
+
+[services.worker]
+command = "bin/web --new"
+instances = 1
+`
 
 const withHooks = manifestText + `
 [hooks]
@@ -75,6 +108,10 @@ var badScenarios = []scenario{
 	{
 		"dies-after-start", func(w *world) { w.must(w.deploy(withSocket, "1", "good")) },
 		func(w *world) error { return w.deploy(manifestText, "2", "dies") },
+	},
+	{
+		"exits-with-more-units", func(w *world) { w.must(w.deploy(withMore, "1", "good")) },
+		func(w *world) error { return w.deploy(withLess, "2", "exits") },
 	},
 	{
 		"first-one-is-bad", func(*world) {},
@@ -185,7 +222,7 @@ func TestFailEverywhere(t *testing.T) {
 // Failing at one point and dying at every later one, which is then in an undo.
 func TestFailThenDieEverywhere(t *testing.T) {
 	broken := errors.New("broken for the test")
-	for _, s := range []scenario{scenarios[2], scenarios[5], scenarios[7]} {
+	for _, s := range []scenario{scenarios[2], scenarios[5], scenarios[9], scenarios[8]} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			o := play(t, s)

@@ -144,7 +144,8 @@ func (w *world) store(app string) *release.Store {
 
 // behave reads from the release that is current what the service does.
 func (w *world) behave(unit, text string) systemdtest.Behaviour {
-	if strings.HasSuffix(unit, ".socket") {
+	switch filepath.Ext(unit) {
+	case ".socket", ".timer", ".path":
 		return systemdtest.Behaviour{}
 	}
 	current := filepath.Join(w.root, "srv/web/current")
@@ -171,10 +172,7 @@ func (w *world) behave(unit, text string) systemdtest.Behaviour {
 	case "dies":
 		return systemdtest.Behaviour{DiesAfter: -1}
 	}
-	if unit != "web.service" {
-		return systemdtest.Behaviour{Oneshot: true}
-	}
-	return systemdtest.Behaviour{}
+	return systemdtest.Behaviour{Oneshot: strings.Contains(text, "\nType=oneshot\n")}
 }
 
 // app parses a manifest.

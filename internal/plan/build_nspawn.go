@@ -108,6 +108,7 @@ func (b *builder) bind(key, value string) string {
 	parts := strings.Split(value, ":")
 	if len(parts) > 2 {
 		b.failf(key, "%q is not HOST or HOST:INSIDE", value)
+		return value
 	}
 	for _, p := range parts {
 		if err := unit.CheckPath(p); err != nil {
