@@ -67,7 +67,7 @@ func TestApplyTwice(t *testing.T) {
 		t.Errorf("it did %v, want %v", got, want)
 	}
 
-	data := []string{"srv/web/releases/1", "var/lib/web/data", "var/lib/landfast/web/deployments/1"}
+	data := []string{"srv/web/releases/1", "var/lib/web/data", "var/lib/landfast/web/note"}
 	for _, name := range data[1:] {
 		if err := os.WriteFile(filepath.Join(w.root, name), nil, 0o600); err != nil {
 			t.Fatal(err)

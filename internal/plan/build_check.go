@@ -44,6 +44,13 @@ func (b *builder) check() {
 			b.failf("paths."+p.key, "%q: %w", p.path, err)
 		}
 	}
+	// A release becomes current by one rename, and everything that is written lies
+	// below one directory.
+	for key, p := range map[string]string{"paths.releases": a.Paths.Releases, "paths.current": a.Paths.Current} {
+		if unit.CheckPath(a.Paths.Deploy) == nil && !below(p, a.Paths.Deploy) {
+			b.failf(key, "%q is not below paths.deploy, which is %s", p, a.Paths.Deploy)
+		}
+	}
 	if len(a.Services) == 0 {
 		b.failf("service", "an app needs a service")
 	}

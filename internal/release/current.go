@@ -42,7 +42,7 @@ func (s *Store) readCurrent() (string, error) {
 		return "", err
 	}
 	defer deploy.Close()
-	info, err := deploy.Lstat(currentName)
+	info, err := deploy.Lstat(s.o.Current)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -55,11 +55,11 @@ func (s *Store) readCurrent() (string, error) {
 			Hint: "somebody else made it: move it away",
 		}
 	}
-	target, err := deploy.Readlink(currentName)
+	target, err := deploy.Readlink(s.o.Current)
 	if err != nil {
 		return "", err
 	}
-	id, ok := strings.CutPrefix(target, dirName+"/")
+	id, ok := strings.CutPrefix(target, s.target(""))
 	if !ok || landfast.CheckReleaseID(id) != nil {
 		return "", &landfast.Error{
 			Kind: landfast.Conflict, Msg: fmt.Sprintf("%s leads to %s, which is no release of %s", s.currentPath(), target, s.o.App),
@@ -89,7 +89,7 @@ func (s *Store) Activate(id string) (previous string, err error) {
 	if previous == id {
 		// A killed Activate may have renamed and not flushed; one of another release,
 		// which this takes back, may not have renamed.
-		return id, atomicfile.Remove(deploy, atomicfile.TempName(currentName))
+		return id, atomicfile.Remove(deploy, atomicfile.TempName(s.o.Current))
 	}
 	if previous != "" {
 		if there, err := s.onDisk(previous); err != nil {
@@ -99,7 +99,7 @@ func (s *Store) Activate(id string) (previous string, err error) {
 		}
 	}
 	attr := atomicfile.Attr{UID: s.o.UID, GID: s.o.GID}
-	if err := atomicfile.Symlink(deploy, dirName+"/"+id, currentName, attr); err != nil {
+	if err := atomicfile.Symlink(deploy, s.target(id), s.o.Current, attr); err != nil {
 		return "", fmt.Errorf("activate release %s: %w", id, err)
 	}
 	return previous, nil
@@ -119,7 +119,14 @@ func (s *Store) Deactivate() error {
 		return err
 	}
 	defer deploy.Close()
-	return atomicfile.Remove(deploy, currentName)
+	return atomicfile.Remove(deploy, s.o.Current)
 }
 
-func (s *Store) currentPath() string { return s.o.Deploy + string(os.PathSeparator) + currentName }
+// target is where the link to the current release leads: relative, so that it is
+// right below any root.
+func (s *Store) target(id string) string {
+	up := strings.Repeat("../", strings.Count(s.o.Current, "/"))
+	return up + s.o.Releases + "/" + id
+}
+
+func (s *Store) currentPath() string { return s.o.Deploy + string(os.PathSeparator) + s.o.Current }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/landfast/landfast"
@@ -48,9 +49,9 @@ func (s *Store) discardFiles(id string) error {
 		return err
 	}
 	defer deploy.Close()
-	gone := dirName + "/" + id + goneSuffix
+	gone := s.o.Releases + "/" + id + goneSuffix
 	for _, suffix := range []string{"", partSuffix} {
-		name := dirName + "/" + id + suffix
+		name := s.o.Releases + "/" + id + suffix
 		if _, err := deploy.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -120,7 +121,7 @@ func newestGood(all []landfast.Release, n int) []string {
 
 // sweepFiles removes what killed processes left beside the releases.
 func (s *Store) sweepFiles(kept []string) error {
-	names, err := namesIn(s.o.Deploy)
+	names, err := namesIn(filepath.Join(s.o.Deploy, s.o.Releases))
 	if err != nil || len(names) == 0 {
 		return err
 	}
@@ -134,7 +135,7 @@ func (s *Store) sweepFiles(kept []string) error {
 		if !ok || slices.Contains(kept, id) || suffix != partSuffix && suffix != goneSuffix {
 			continue
 		}
-		if err := deploy.RemoveAll(dirName + "/" + name); err != nil {
+		if err := deploy.RemoveAll(s.o.Releases + "/" + name); err != nil {
 			return err
 		}
 	}
@@ -170,7 +171,7 @@ func (s *Store) sweepMeta(kept []string) error {
 
 // sweepTemps removes metadata that killed processes left half written.
 func (s *Store) sweepTemps() error {
-	names, err := namesIn(s.o.State)
+	names, err := namesIn(filepath.Join(s.o.State, dirName))
 	if err != nil || len(names) == 0 {
 		return err
 	}

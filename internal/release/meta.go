@@ -172,7 +172,7 @@ func (s *Store) removeMeta(id string) error {
 
 // allMeta is all metadata, of releases there and gone, the newest first.
 func (s *Store) allMeta() ([]landfast.Release, error) {
-	names, err := namesIn(s.o.State)
+	names, err := namesIn(filepath.Join(s.o.State, dirName))
 	if err != nil {
 		return nil, err
 	}

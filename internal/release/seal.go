@@ -29,13 +29,13 @@ func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) erro
 		return err
 	}
 	defer deploy.Close()
-	part, err := deploy.OpenRoot(dirName + "/" + id + partSuffix)
+	part, err := deploy.OpenRoot(s.o.Releases + "/" + id + partSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Sealed before: a killed Seal may have renamed and not flushed.
 		if _, err := s.Get(id); err != nil {
 			return err
 		}
-		return atomicfile.SyncDir(deploy, dirName)
+		return atomicfile.SyncDir(deploy, s.o.Releases)
 	}
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) erro
 		return fmt.Errorf("seal release %s: %w", id, err)
 	}
 	// The owner of this directory is the plan's affair.
-	if err := s.prepare(s.o.State, -1, -1); err != nil {
+	if err := s.prepare(s.o.State, dirName, -1, -1); err != nil {
 		return err
 	}
 	meta.ID, meta.App = id, s.o.App
@@ -61,7 +61,7 @@ func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) erro
 	if err := s.writeMeta(meta); err != nil {
 		return err
 	}
-	return atomicfile.Rename(deploy, dirName+"/"+id+partSuffix, dirName+"/"+id)
+	return atomicfile.Rename(deploy, s.o.Releases+"/"+id+partSuffix, s.o.Releases+"/"+id)
 }
 
 // own gives a tree to the deploy user and the app's group, who may read it.

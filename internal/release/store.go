@@ -17,6 +17,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -49,15 +50,21 @@ type Options struct {
 	App    string
 	Deploy string // the app's directory: /srv/web
 	State  string // the app's state directory: /var/lib/landfast/web
-	UID    int    // of the deploy user, who owns the releases; -1: as it is
-	GID    int    // of the app's group, who may read them; -1: as it is
+	// Where the releases and the link to the current one are below Deploy; "" means
+	// "releases" and "current".
+	Releases, Current string
+	UID               int // of the deploy user, who owns the releases; -1: as it is
+	GID               int // of the app's group, who may read them; -1: as it is
 }
 
 // Store is the releases of one app. It holds nothing open.
 type Store struct{ o Options }
 
 // New is the Store of an app. Neither directory needs to be there yet.
-func New(o Options) *Store { return &Store{o: o} }
+func New(o Options) *Store {
+	o.Releases, o.Current = cmp.Or(o.Releases, dirName), cmp.Or(o.Current, currentName)
+	return &Store{o: o}
+}
 
 // Digest is what known-bad memory compares: one name for the content of a
 // release and the manifest it is deployed with.
@@ -70,7 +77,7 @@ func Digest(content, manifest string) string {
 // Store has anything of, also of releases that are half made or long gone.
 func (s *Store) NewID(t time.Time, revision string) (string, error) {
 	newest := ""
-	for _, dir := range []string{s.o.Deploy, s.o.State} {
+	for _, dir := range []string{filepath.Join(s.o.Deploy, s.o.Releases), filepath.Join(s.o.State, dirName)} {
 		names, err := namesIn(dir)
 		if err != nil {
 			return "", err
@@ -91,7 +98,7 @@ func (s *Store) Stage(id string) (*os.Root, error) {
 	if err := landfast.CheckReleaseID(id); err != nil {
 		return nil, err
 	}
-	if err := s.prepare(s.o.Deploy, s.o.UID, s.o.GID); err != nil {
+	if err := s.prepare(s.o.Deploy, s.o.Releases, s.o.UID, s.o.GID); err != nil {
 		return nil, err
 	}
 	deploy, err := os.OpenRoot(s.o.Deploy)
@@ -100,13 +107,13 @@ func (s *Store) Stage(id string) (*os.Root, error) {
 	}
 	defer deploy.Close()
 	for _, name := range []string{id, id + partSuffix, id + goneSuffix} {
-		if _, err := deploy.Lstat(dirName + "/" + name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := deploy.Lstat(s.o.Releases + "/" + name); !errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.Join(&landfast.Error{
 				Kind: landfast.Conflict, Msg: fmt.Sprintf("there is %s already", s.path(name)),
 			}, err)
 		}
 	}
-	part := dirName + "/" + id + partSuffix
+	part := s.o.Releases + "/" + id + partSuffix
 	if err := deploy.Mkdir(part, 0o700); err != nil {
 		return nil, fmt.Errorf("stage release %s: %w", id, err)
 	}
@@ -194,10 +201,10 @@ func (s *Store) onDisk(id string) (bool, error) {
 
 // path is where something below releases/ lies, for lstat and messages. Writes
 // go through an os.Root.
-func (s *Store) path(name string) string { return filepath.Join(s.o.Deploy, dirName, name) }
+func (s *Store) path(name string) string { return filepath.Join(s.o.Deploy, s.o.Releases, name) }
 
-// prepare makes a directory and releases below it.
-func (s *Store) prepare(dir string, uid, gid int) error {
+// prepare makes a directory and the one for releases below it.
+func (s *Store) prepare(dir, releases string, uid, gid int) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -217,16 +224,18 @@ func (s *Store) prepare(dir string, uid, gid int) error {
 		return err
 	}
 	defer root.Close()
-	return atomicfile.Mkdir(root, dirName, attr)
+	if err := root.MkdirAll(filepath.Dir(releases), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Mkdir(root, releases, attr)
 }
 
 // deploy opens the app's directory.
 func (s *Store) deploy() (*os.Root, error) { return os.OpenRoot(s.o.Deploy) }
 
-// namesIn are the names in the releases directory below dir, sorted; none when
-// it is not there.
+// namesIn are the names in a directory, sorted; none when it is not there.
 func namesIn(dir string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, dirName))
+	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

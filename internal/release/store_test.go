@@ -482,3 +482,23 @@ func TestVerify(t *testing.T) {
 		t.Errorf("Verify() = %v", err)
 	}
 }
+
+func TestReleasesAndCurrentElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.Store = release.New(release.Options{
+		App: "web", Deploy: w.deploy, State: w.state, UID: -1, GID: -1,
+		Releases: "data/versions", Current: "live/now",
+	})
+	w.must(os.MkdirAll(filepath.Join(w.deploy, "live"), 0o755))
+	w.live(1)
+	current, err := w.Current()
+	if err != nil || current != id(1) {
+		t.Errorf("current is %q, %v", current, err)
+	}
+	if info, err := os.Stat(filepath.Join(w.deploy, "live/now/.")); err != nil || !info.IsDir() {
+		t.Errorf("the link leads nowhere: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(w.deploy, "data/versions", id(1))); err != nil {
+		t.Error(err)
+	}
+}
