@@ -264,7 +264,7 @@ type Source struct {
 
 // Retention says what is kept and how large a release may be.
 type Retention struct {
-	Keep     int   // good releases, besides the current and the previous one
+	Keep     int   // newest good releases; the current and the previous one stay in any case
 	MaxBytes int64 // of one unpacked release
 	MaxFiles int   // entries of one unpacked release
 }

@@ -44,5 +44,8 @@ func (r *run) next(touched bool, cause error) string {
 	case touched:
 		return fmt.Sprintf("mend the release and deploy it again; `landfast logs %s` and `landfast show %s` tell more", name, r.Deployment.ID)
 	}
+	if e, ok := errors.AsType[*landfast.Error](cause); ok && e.Hint != "" {
+		return e.Hint
+	}
 	return "remove the cause and start it again"
 }

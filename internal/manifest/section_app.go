@@ -106,7 +106,7 @@ func (r *releases) keys() []key {
 	return []key{
 		{
 			name: "keep", value: r.keep.between(0, 1000), def: `5`, example: `10`,
-			doc: "How many good releases are kept besides the current one and the one before it. Bad ones do not count.",
+			doc: "How many of the newest good releases are kept. The current one and the one before it stay in any case; bad ones do not count.",
 		},
 		{
 			name: "max_size", value: r.maxSize.as(size), def: `"2GiB"`, example: `"200MiB"`,
