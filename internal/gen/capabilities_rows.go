@@ -29,7 +29,7 @@ func namesAndPaths() []capability {
 		{"MIX 1", "another name in the log", "[service]\nidentifier = \"shop\"", 0, of("SyslogIdentifier=")},
 		{"MIX 1", "what it is, in one line", `description = "The shop"`, 0, of("Description=")},
 		{"MIX 2", "the base of all apps", "[paths]\nbase = \"/opt\"", 0, of("WorkingDirectory=", "ExecStart=")},
-		{"MIX 2", "the directory of releases, current, …", "[paths]\ncurrent = \"/srv/live\"", 0, of("WorkingDirectory=", "ExecStart=")},
+		{"MIX 2", "the directories of releases, the live release, …", "[paths]\ncurrent = \"${deploy_dir}/live\"", 0, of("WorkingDirectory=", "ExecStart=")},
 		{"MIX 2", "the working directory", "[paths]\nworking = \"${shared_dir}\"", 0, of("WorkingDirectory=")},
 	}
 }
