@@ -46,9 +46,9 @@ func (b *builder) check() {
 	}
 	// A release becomes current by one rename, and everything that is written lies
 	// below one directory.
-	for key, p := range map[string]string{"paths.releases": a.Paths.Releases, "paths.current": a.Paths.Current} {
-		if unit.CheckPath(a.Paths.Deploy) == nil && !below(p, a.Paths.Deploy) {
-			b.failf(key, "%q is not below paths.deploy, which is %s", p, a.Paths.Deploy)
+	for _, p := range []struct{ key, path string }{{"paths.releases", a.Paths.Releases}, {"paths.current", a.Paths.Current}} {
+		if unit.CheckPath(a.Paths.Deploy) == nil && !below(p.path, a.Paths.Deploy) {
+			b.failf(p.key, "%q is not below paths.deploy, which is %s", p.path, a.Paths.Deploy)
 		}
 	}
 	if len(a.Services) == 0 {
