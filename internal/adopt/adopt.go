@@ -58,9 +58,11 @@ type Gap struct {
 
 // Line is a line that the sandbox would add.
 type Line struct {
-	Setting string `json:"setting"`           // Name=value
-	Instead string `json:"instead,omitempty"` // what the unit has now
-	Takes   string `json:"takes"`             // what the service could not do any more
+	Setting string `json:"setting"` // Name=value
+	Takes   string `json:"takes"`   // what the service could not do any more
+	// Kept is a value of the unit's own that stands in its way until it is taken out
+	// of the manifest.
+	Kept string `json:"kept,omitempty"`
 }
 
 // Adopt makes a manifest of a service. triggers are the sockets, timers and paths

@@ -178,13 +178,17 @@ func (m *merger) find(section, name string) *setting {
 	return &m.settings[len(m.settings)-1]
 }
 
-// reset takes back what a list holds. Conditions, assertions, addresses of a
-// socket and times of a timer are one list each under many names.
+// reset takes back what a list holds. Conditions, assertions and the addresses of a
+// socket are one list each under many names.
 func (m *merger) reset(s *setting) {
 	s.values, s.reset = nil, true
 	for _, family := range []string{"Unit.Condition", "Unit.Assert", "Socket.Listen"} {
+		if !strings.HasPrefix(s.id(), family) {
+			continue
+		}
+		s.reset = false // written again it would take back those of the family that came later
 		for i := range m.settings {
-			if strings.HasPrefix(s.id(), family) && strings.HasPrefix(m.settings[i].id(), family) {
+			if strings.HasPrefix(m.settings[i].id(), family) {
 				m.settings[i].values = nil
 			}
 		}

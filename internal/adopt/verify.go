@@ -21,8 +21,9 @@ func (a *adoption) verify(app *landfast.App, text string) error {
 	if want["Service.Slice"] == "" && a.name.instance != "" {
 		want["Service.Slice"] = a.instanceSlice()
 	}
-	if app.DynamicUser && got["Service.User"] == a.name.prefix && want["Service.User"] == "" {
-		delete(got, "Service.User") // what systemd calls the account in any case
+	if app.DynamicUser && want["Service.User"] == "" {
+		a.derivedAccount(got["Service.User"])
+		delete(got, "Service.User")
 	}
 	if a.socket != nil {
 		for _, m := range []map[string]string{want, got} { // systemd orders them by itself
@@ -40,6 +41,17 @@ func (a *adoption) verify(app *landfast.App, text string) error {
 		}
 	}
 	return a.strict(rendered)
+}
+
+// derivedAccount notes when an account that systemd makes up, and calls as the unit,
+// is called otherwise with the unit.
+func (a *adoption) derivedAccount(now string) {
+	if now == a.name.prefix {
+		return
+	}
+	for _, id := range []string{"Service.User", "Service.Group"} {
+		a.gap(id+"="+a.name.prefix, "systemd calls it as the unit, which makes it %q", now)
+	}
 }
 
 // textOf is what settings assign to one.
@@ -78,14 +90,16 @@ func (a *adoption) strict(none []setting) error {
 		before[s.id()] = s
 	}
 	for _, s := range strict {
-		had := before[s.id()]
-		for _, v := range added(had, s) {
-			l := Line{Setting: s.name + "=" + v, Takes: reason(lines, s.name, v)}
-			if !s.list() {
-				l.Instead = had.last()
-			}
-			a.result.WouldAdd = append(a.result.WouldAdd, l)
+		for _, v := range added(before[s.id()], s) {
+			a.result.WouldAdd = append(a.result.WouldAdd, Line{Setting: s.name + "=" + v, Takes: reason(lines, s.name, v)})
 		}
+	}
+	for _, l := range lines {
+		own := before["Service."+l.Directive]
+		if own.list() || own.last() == "" || truth(own.last()) == truth(l.Value) {
+			continue
+		}
+		a.result.WouldAdd = append(a.result.WouldAdd, Line{Setting: l.Directive + "=" + l.Value, Takes: l.Reason, Kept: own.last()})
 	}
 	return nil
 }

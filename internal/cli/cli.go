@@ -92,6 +92,7 @@ func (c *command) verbs() []verb {
 	deploys := append([]int{exitRolledBack, exitStuck}, applies...)
 	return []verb{
 		{"describe", c.init(), []int{exitConflict}},
+		{"describe", c.adopt(), []int{exitConflict}},
 		{"describe", c.check(), nil},
 		{"describe", c.config(), nil},
 		{"describe", c.render(), nil},

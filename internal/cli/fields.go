@@ -41,6 +41,7 @@ func outputs() map[string]output {
 	deployed := output{"One value a line: an event for everything that happens (it has `deployment`), and at the end the deployment (it has `id`).", eventFields()}
 	power := output{fields: powerFields()}
 	return map[string]output{
+		"adopt":             {"The manifest, with what it leaves unsaid.", adoptFields()},
 		"check":             {fields: checkFields()},
 		"config":            {fields: configFields()},
 		"render":            rendered,
