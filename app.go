@@ -250,7 +250,7 @@ const (
 	SourceDir     SourceKind = "dir"
 	SourceArchive SourceKind = "archive"
 	SourceGit     SourceKind = "git"
-	SourcePackage SourceKind = "package" // a distribution package, installed by its own tool
+	SourcePackage SourceKind = "package" // a package of the distribution; nothing is installed
 )
 
 // Source names where a release comes from.

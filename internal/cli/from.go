@@ -18,7 +18,7 @@ type from struct {
 }
 
 func (f *from) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.location, "from", "", "the `source`: a directory, an archive (path or https URL) or a git repository")
+	cmd.Flags().StringVar(&f.location, "from", "", "the `source`: a directory, an archive (path or https URL), a git repository or package:NAME[=VERSION]")
 	cmd.Flags().StringVar(&f.digest, "digest", "", "the archive's `sha256:HEX`; required for https")
 	cmd.Flags().StringVar(&f.revision, "revision", "", "git: the `commit`, tag or branch")
 	cmd.Flags().IntVar(&f.strip, "strip", 0, "archive: leave out this many leading path components")
@@ -28,6 +28,10 @@ func (f *from) flags(cmd *cobra.Command) {
 func (f *from) source(l located) (landfast.Source, error) {
 	if f.location == "" {
 		return f.fromManifest(l)
+	}
+	if pkg, ok := strings.CutPrefix(f.location, "package:"); ok {
+		name, version, _ := strings.Cut(pkg, "=")
+		return landfast.Source{Kind: landfast.SourcePackage, Location: name, Revision: version}, nil
 	}
 	src := landfast.Source{Location: f.location, Digest: f.digest, Revision: f.revision, Strip: f.strip}
 	var err error
@@ -61,7 +65,7 @@ func (f *from) fromManifest(l located) (landfast.Source, error) {
 			Kind: landfast.Invalid, Msg: fmt.Sprintf("%s names no source", l.file),
 			Hint: "say where the release comes from with --from, or add [source]",
 		}
-	case isURL(src.Location) || filepath.IsAbs(src.Location):
+	case src.Kind == landfast.SourcePackage || isURL(src.Location) || filepath.IsAbs(src.Location):
 	case l.dir == "":
 		return src, &landfast.Error{
 			Kind: landfast.Invalid, Msg: fmt.Sprintf("the source %q is relative to a project that is not here", src.Location),

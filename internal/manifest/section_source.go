@@ -57,7 +57,7 @@ func (a *artifact) keys() []key {
 		},
 		{
 			name: "package", value: a.pkg.as(packageName), example: `"shop"`,
-			doc: "A package of the distribution, which its own tool installs.",
+			doc: "A Debian package, fetched and verified with apt. Its files become a release like any other: nothing is installed, its scripts do not run, and what it depends on must be on the host.",
 		},
 		{
 			name: "digest", value: a.digest.as(digest), example: `"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`,

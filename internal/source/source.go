@@ -1,5 +1,6 @@
 // Package source is where releases come from: a directory, an archive on this
-// machine or behind https, a commit of a git repository.
+// machine or behind https, a commit of a git repository, a package of the
+// distribution.
 //
 // Open gets a source and proves that it is the right one: the archive has the
 // digest that was asked for, the tag or branch has become one commit. Only then
@@ -92,6 +93,8 @@ func Open(ctx context.Context, src landfast.Source, o Options) (*Artifact, error
 		a, err = openArchive(ctx, src, o)
 	case landfast.SourceGit:
 		a, err = openGit(ctx, src, o)
+	case landfast.SourcePackage:
+		a, err = openPackage(ctx, src, o)
 	default:
 		return nil, &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("%q is not a kind of source", src.Kind)}
 	}
