@@ -20,7 +20,9 @@ type Allowance struct {
 }
 
 // Allowances lists what can be allowed, by name.
-func Allowances() []Allowance {
+func Allowances() []Allowance { return slices.Concat(allowancesToL(), allowancesFromM()) }
+
+func allowancesToL() []Allowance {
 	return []Allowance{
 		{
 			Name: "capabilities", Reason: "programs that get capabilities in another way than AmbientCapabilities=, as a server that starts as root",
@@ -78,6 +80,11 @@ func Allowances() []Allowance {
 			Name: "kernel-tunables", Reason: "it changes what lies in /proc/sys and /sys",
 			Drops: []string{"ProtectKernelTunables"},
 		},
+	}
+}
+
+func allowancesFromM() []Allowance {
+	return []Allowance{
 		{
 			Name: "mounts", Reason: "mounts it makes show on the host",
 			Drops: []string{"PrivateMounts"}, Refilter: []string{"@mount"},
