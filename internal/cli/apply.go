@@ -209,20 +209,9 @@ given. Files that Landfast did not make are left alone.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.onMachine(ctx, root, args, func(m *machine, l located) error {
-				unlock, err := m.Lock(ctx, l.app.Name, "uninstall")
+				p, changes, err := m.uninstall(ctx, l.app, purge, dry)
 				if err != nil {
 					return err
-				}
-				defer unlock()
-				p, seen, _, err := m.difference(ctx, l.app)
-				if err != nil && landfast.KindOf(err) != landfast.Conflict {
-					return err
-				}
-				changes := plan.Uninstall(p, seen, purge)
-				if !dry {
-					if err := m.Apply(ctx, changes); err != nil {
-						return err
-					}
 				}
 				c.printChanges(p, &changes)
 				return nil
@@ -233,4 +222,32 @@ given. Files that Landfast did not make are left alone.
 	cmd.Flags().BoolVar(&purge, "purge", false, "remove releases, data, history and accounts too; this cannot be undone")
 	cmd.Flags().BoolVar(&dry, "plan", false, "print what would be removed, and remove nothing")
 	return cmd
+}
+
+// uninstall takes an app off the machine, unless dry, and tells what that changes.
+func (m *machine) uninstall(ctx context.Context, app *landfast.App, purge, dry bool) (*plan.Plan, plan.Changes, error) {
+	p, changes, err := m.removal(ctx, app, purge)
+	// Taking the lock would make a directory where nothing is.
+	if err != nil || dry || changes.Empty() {
+		return p, changes, err
+	}
+	unlock, err := m.Lock(ctx, app.Name, "uninstall")
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	defer unlock()
+	if p, changes, err = m.removal(ctx, app, purge); err != nil {
+		return nil, plan.Changes{}, err
+	}
+	return p, changes, m.Apply(ctx, changes)
+}
+
+// removal is what there is of an app to remove. What is of somebody else stays,
+// and is no conflict.
+func (m *machine) removal(ctx context.Context, app *landfast.App, purge bool) (*plan.Plan, plan.Changes, error) {
+	p, seen, _, err := m.difference(ctx, app)
+	if err != nil && landfast.KindOf(err) != landfast.Conflict {
+		return nil, plan.Changes{}, err
+	}
+	return p, plan.Uninstall(p, seen, purge), nil
 }
