@@ -22,6 +22,7 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 	if err := b.err(); err != nil {
 		return nil, err // the rest relies on sound names and paths
 	}
+	b.source()
 	b.users()
 	b.dirs()
 	b.tmpfiles()
