@@ -105,7 +105,6 @@ func (b *builder) checkDynamic() {
 	if !a.DynamicUser {
 		return
 	}
-	const why = "systemd makes the account up while the service runs, and its number may be another's the next time"
 	if !b.has(235) {
 		b.failf("dynamic_user", "systemd %d does not keep directories for such an account (since 235)", b.version)
 	}
@@ -117,21 +116,12 @@ func (b *builder) checkDynamic() {
 	}
 	for _, d := range a.Dirs {
 		if d.Kind != landfast.ConfigurationDir && !b.bySystemd(d) {
-			b.failf("dirs."+string(d.Kind), "%s: only directories that systemd hands over can be kept", why)
+			b.failf("dirs."+string(d.Kind), "%s: only directories that systemd hands over can be kept", whyDynamic)
 		}
 	}
 	for i := range a.Services {
-		s := &a.Services[i]
-		for _, d := range b.passed(s) {
-			key := "systemd." + d.Section + "." + d.Name
-			switch {
-			case d.Section != "Service":
-			case slices.Contains([]string{"ReadWritePaths", "BindPaths", "ReadWriteDirectories"}, d.Name):
-				b.failf(key, "%s: files it leaves there would be that other's", why)
-			case slices.Contains([]string{"PrivateTmp", "RemoveIPC", "NoNewPrivileges", "RestrictSUIDSGID", "ProtectSystem", "ProtectHome"}, d.Name) &&
-				slices.Contains([]string{"no", "false", "off", "0"}, strings.ToLower(d.Value)):
-				b.failf(key, "systemd does not switch it off beside dynamic_user")
-			}
+		for _, d := range b.passed(&a.Services[i]) {
+			b.checkDynamicDirective(d)
 		}
 	}
 	for _, name := range a.Sandbox.Allow {
@@ -141,5 +131,21 @@ func (b *builder) checkDynamic() {
 	}
 	if c := a.Chroot; c != nil && len(c.ReadWrite) > 0 {
 		b.notef("files that the app leaves in %s belong to a number that may be another's the next time", strings.Join(c.ReadWrite, ", "))
+	}
+}
+
+const whyDynamic = "systemd makes the account up while the service runs, and its number may be another's the next time"
+
+// checkDynamicDirective refuses the pass-through that would undo what keeps such an
+// account from leaving anything behind.
+func (b *builder) checkDynamicDirective(d landfast.Directive) {
+	key := "systemd." + d.Section + "." + d.Name
+	off := slices.Contains([]string{"no", "false", "off", "0"}, strings.ToLower(d.Value))
+	switch {
+	case d.Section != "Service":
+	case slices.Contains([]string{"ReadWritePaths", "BindPaths", "ReadWriteDirectories"}, d.Name):
+		b.failf(key, "%s: files it leaves there would be that other's", whyDynamic)
+	case off && slices.Contains([]string{"PrivateTmp", "RemoveIPC", "NoNewPrivileges", "RestrictSUIDSGID", "ProtectSystem", "ProtectHome"}, d.Name):
+		b.failf(key, "systemd does not switch it off beside dynamic_user")
 	}
 }

@@ -48,13 +48,10 @@ func (b *builder) restartFlag(s *landfast.Service) {
 
 	b.restartService(s, name+".service", flag)
 	b.tmpfile(b.ok(key)(unit.TmpfilesRemoveAtBoot(s.RestartFlag)))
-	for _, u := range []Unit{
-		{Name: name + ".service", Manual: true},
-		{Name: name + ".path", Enable: true, Trigger: true},
-		{Name: name + ".timer", Enable: true, Trigger: true},
-	} {
-		b.plan.Units = append(b.plan.Units, u)
-	}
+	b.plan.Units = append(b.plan.Units,
+		Unit{Name: name + ".service", Manual: true},
+		Unit{Name: name + ".path", Enable: true, Trigger: true},
+		Unit{Name: name + ".timer", Enable: true, Trigger: true})
 }
 
 // restartService adds the unit that restarts. It is root's, as only root may ask

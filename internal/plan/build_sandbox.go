@@ -87,22 +87,36 @@ func (b *builder) relax(l unit.Line, s *landfast.Service) (unit.Line, bool) {
 
 // holes lets the app write its own directories, and see its own in /var/tmp.
 func (b *builder) holes(f *unit.File, s *landfast.Service, lines []unit.Line) {
-	value := func(name string) string {
-		if v := b.passedValue(s, name); v != "" {
-			return v
-		}
-		for _, l := range lines {
-			if l.Directive == name {
-				return l.Value
-			}
-		}
-		return ""
+	value := func(name string) string { return b.effective(s, lines, name) }
+	bind, write := b.reached(slices.Contains([]string{"yes", "true", "on", "1"}, value("PrivateTmp")))
+	if len(write) > 0 && (b.app.DynamicUser || value("ProtectSystem") == "strict" || value("ProtectHome") == "read-only") {
+		b.add(f, "Service", "ReadWritePaths", b.ok("paths.shared")(unit.PathList("", write...)))
 	}
-	private := slices.Contains([]string{"yes", "true", "on", "1"}, value("PrivateTmp"))
-	var bind, write []string
+	if len(bind) > 0 {
+		b.add(f, "Service", "BindPaths", b.ok("dirs.tmp")(unit.PathList("", bind...)))
+	}
+}
+
+// effective is the value of a directive as it will be: passed through, or else of
+// the profile.
+func (b *builder) effective(s *landfast.Service, lines []unit.Line, name string) string {
+	if v := b.passedValue(s, name); v != "" {
+		return v
+	}
+	for _, l := range lines {
+		if l.Directive == name {
+			return l.Value
+		}
+	}
+	return ""
+}
+
+// reached are the directories of the app that have to be bound into its view of the
+// machine, and those that have to be writable in it.
+func (b *builder) reached(privateTmp bool) (bind, write []string) {
 	for _, d := range b.app.Dirs {
 		switch {
-		case d.Kind == landfast.TmpDir && private && (below(d.Path, "/var/tmp") || below(d.Path, "/tmp")):
+		case d.Kind == landfast.TmpDir && privateTmp && (below(d.Path, "/var/tmp") || below(d.Path, "/tmp")):
 			bind = append(bind, d.Path)
 		case d.Kind != landfast.ConfigurationDir && !b.bySystemd(d):
 			write = append(write, d.Path)
@@ -112,14 +126,9 @@ func (b *builder) holes(f *unit.File, s *landfast.Service, lines []unit.Line) {
 		write = append([]string{b.app.Paths.Shared}, write...)
 	}
 	if b.app.Chroot != nil { // what is not bound is not there
-		bind, write = append(write, bind...), nil
+		return append(write, bind...), nil
 	}
-	if len(write) > 0 && (b.app.DynamicUser || value("ProtectSystem") == "strict" || value("ProtectHome") == "read-only") {
-		b.add(f, "Service", "ReadWritePaths", b.ok("paths.shared")(unit.PathList("", write...)))
-	}
-	if len(bind) > 0 {
-		b.add(f, "Service", "BindPaths", b.ok("dirs.tmp")(unit.PathList("", bind...)))
-	}
+	return bind, write
 }
 
 func (b *builder) hasDir(k landfast.DirKind) bool {
