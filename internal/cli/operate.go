@@ -10,6 +10,7 @@ import (
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/logs"
+	"github.com/landfast/landfast/internal/plan"
 )
 
 // logs is `landfast logs`.
@@ -28,8 +29,12 @@ func (c *command) logs() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, s := range l.app.Services {
-				q.Units = append(q.Units, s.Unit)
+			p, err := plan.Build(l.app, plan.Facts{})
+			if err != nil {
+				return err
+			}
+			for _, u := range p.Units {
+				q.Units = append(q.Units, u.Name)
 			}
 			q.Units = append(q.Units, deploy.HookUnits(l.app.Name)...)
 			if c.json {
@@ -84,27 +89,19 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 	if err := needsRelease(m, app, verb); err != nil {
 		return err
 	}
-	var sockets, services []string
-	for _, s := range app.Services {
-		services = append(services, s.Unit)
-		if s.Socket != nil {
-			sockets = append(sockets, s.Socket.Unit)
-		}
+	facts, err := m.Facts(ctx)
+	if err != nil {
+		return err
 	}
-	do := m.units.Start
-	order := slices.Concat(sockets, services)
-	switch verb {
-	case "stop":
-		do = m.units.Stop
-		slices.Reverse(services)
-		// A socket that stayed open would start the service again.
-		order = slices.Concat(sockets, services)
-	case "restart":
-		do = m.units.Restart
-		order = services
+	p, err := plan.Build(app, facts)
+	if err != nil {
+		return err
 	}
+	do := map[string]func(context.Context, string) error{
+		"start": m.units.Start, "stop": m.units.Stop, "restart": m.units.Restart,
+	}[verb]
 	done := powerResult{App: app.Name, Verb: verb, Units: []landfast.UnitStatus{}}
-	for _, u := range order {
+	for _, u := range powerOrder(p.Units, verb) {
 		if verb != "stop" {
 			if err := m.units.ResetFailed(ctx, u); err != nil {
 				return err
@@ -126,6 +123,34 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 		c.printJSON(done)
 	}
 	return nil
+}
+
+// powerOrder are the units that a verb is for, in its order. What a timer or another
+// unit starts is left to these.
+func powerOrder(units []plan.Unit, verb string) []string {
+	var sockets, before, services, triggers []string
+	for _, u := range units {
+		switch {
+		case u.Manual:
+		case u.Socket:
+			sockets = append(sockets, u.Name)
+		case u.Prepare:
+			before = append(before, u.Name)
+		case u.Trigger:
+			triggers = append(triggers, u.Name)
+		default:
+			services = append(services, u.Name)
+		}
+	}
+	switch verb {
+	case "stop":
+		slices.Reverse(services)
+		// What stayed open or waiting would start the services again.
+		return slices.Concat(triggers, sockets, services, before)
+	case "restart":
+		return services
+	}
+	return slices.Concat(sockets, before, services, triggers)
 }
 
 // needsRelease refuses to start what has nothing to run.
