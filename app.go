@@ -123,6 +123,11 @@ const (
 	KindNspawn  ServiceKind = "nspawn" // the release is a root file system, run by systemd-nspawn(1)
 )
 
+// RootFS is the directory of a release that holds the root file system of a
+// service of kind nspawn. The release around it keeps the users of the host out,
+// whom files that are setuid inside are not for.
+const RootFS = "rootfs"
+
 // Machine is how a root file system is run.
 type Machine struct {
 	PrivateUsers   bool     // --private-users=pick

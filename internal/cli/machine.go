@@ -97,6 +97,7 @@ func open(ctx context.Context, app *landfast.App, src landfast.Source, work stri
 	return source.Open(ctx, src, source.Options{
 		Work:   work,
 		Limits: tree.Limits{Bytes: app.Releases.MaxBytes, Files: app.Releases.MaxFiles},
+		RootFS: app.Main().Kind == landfast.KindNspawn,
 	})
 }
 
@@ -113,6 +114,7 @@ func (m *machine) store(app *landfast.App) (*release.Store, error) {
 		Releases: strings.TrimPrefix(app.Paths.Releases, app.Paths.Deploy+"/"),
 		Current:  strings.TrimPrefix(app.Paths.Current, app.Paths.Deploy+"/"),
 		State:    filepath.Join(m.root, "/var/lib/landfast", app.Name),
+		RootFS:   app.Main().Kind == landfast.KindNspawn,
 	}), nil
 }
 

@@ -96,11 +96,24 @@ func doPreflight(_ context.Context, r *run) error {
 	defer root.Close()
 	for i := range r.app.Services {
 		s := &r.app.Services[i]
-		if err := executable(root, r.app.Paths.Current, s.Command); err != nil {
+		if err := starts(root, r.app.Paths.Current, s); err != nil {
 			return fmt.Errorf("%s: %w", s.Unit, err)
 		}
 	}
 	return nil
+}
+
+// starts checks what a service starts, as far as it lies in the release.
+func starts(files *os.Root, current string, s *landfast.Service) error {
+	if s.Kind != landfast.KindNspawn {
+		return executable(files, current, s.Command)
+	}
+	system, err := files.OpenRoot(landfast.RootFS)
+	if err != nil {
+		return fmt.Errorf("open the root file system: %w", err)
+	}
+	defer system.Close()
+	return machineStarts(system, current, s)
 }
 
 // executable checks a command that lies in the release. A symbolic link that

@@ -53,7 +53,7 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 	m := s.Machine
 	argv := []string{
 		nspawn, "--quiet", "--keep-unit", "--console=pipe", "--settings=no", "--link-journal=no",
-		"--machine=" + strings.TrimSuffix(s.Unit, ".service"), "--directory=" + b.app.Paths.Current,
+		"--machine=" + strings.TrimSuffix(s.Unit, ".service"), "--directory=" + b.app.Paths.Current + "/" + landfast.RootFS,
 	}
 	switch {
 	case m.PrivateUsers:

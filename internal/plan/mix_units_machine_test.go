@@ -274,7 +274,7 @@ func mixTransient(t *testing.T, m *lab.Machine) {
 // rootSystem makes a small root file system of the machine's own programs, as a
 // release on a file system whose users can be mapped.
 const rootSystem = `set -e
-releases=$1; r=$releases/r1
+releases=$1; r=$releases/r1/rootfs
 mkdir -p "$releases"; mount -t tmpfs -o mode=755 releases "$releases"
 mkdir -p "$r"/usr/bin "$r"/usr/lib "$r"/usr/lib64 "$r"/etc "$r"/proc "$r"/sys "$r"/dev "$r"/run "$r"/tmp "$r"/root "$r"/var
 : >"$r/etc/passwd"; echo ID=small >"$r/etc/os-release"

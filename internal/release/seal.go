@@ -18,7 +18,7 @@ import (
 // Seal makes a staged release complete: it gives every entry its owner and
 // mode, flushes all of it to the disk, writes the metadata and gives the
 // directory its final name, which is the moment from which the release is
-// there. It refuses what no release may hold, also when a build step made it.
+// there. A root file system keeps owners and modes (see rootfs.go). It refuses what no release may hold, also when a build step made it.
 // Sealing a release that is there already changes nothing.
 func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) error {
 	if err := landfast.CheckReleaseID(id); err != nil {
@@ -41,7 +41,11 @@ func (s *Store) Seal(ctx context.Context, id string, meta landfast.Release) erro
 		return err
 	}
 	defer part.Close()
-	if err := s.own(ctx, part); err != nil {
+	own := s.own
+	if s.o.RootFS {
+		own = guard
+	}
+	if err := own(ctx, part); err != nil {
 		return fmt.Errorf("seal release %s: %w", id, err)
 	}
 	if err := syncAll(part); err != nil {

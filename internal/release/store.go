@@ -55,6 +55,8 @@ type Options struct {
 	Releases, Current string
 	UID               int // of the deploy user, who owns the releases; -1: as it is
 	GID               int // of the app's group, who may read them; -1: as it is
+	// RootFS says that new releases are root file systems (see rootfs.go).
+	RootFS bool
 }
 
 // Store is the releases of one app. It holds nothing open.
@@ -91,7 +93,8 @@ func (s *Store) NewID(t time.Time, revision string) (string, error) {
 	return landfast.ReleaseID(t, revision, newest), nil
 }
 
-// Stage makes the empty directory that a new release is unpacked into. It is an
+// Stage makes the empty directory that a new release is unpacked into: of a root
+// file system, one in the release. It is an
 // error when there is anything of this release already; Discard removes it. The
 // caller closes the Root.
 func (s *Store) Stage(id string) (*os.Root, error) {
@@ -116,6 +119,12 @@ func (s *Store) Stage(id string) (*os.Root, error) {
 	part := s.o.Releases + "/" + id + partSuffix
 	if err := deploy.Mkdir(part, 0o700); err != nil {
 		return nil, fmt.Errorf("stage release %s: %w", id, err)
+	}
+	if s.o.RootFS {
+		part += "/" + landfast.RootFS
+		if err := deploy.Mkdir(part, 0o700); err != nil {
+			return nil, fmt.Errorf("stage release %s: %w", id, err)
+		}
 	}
 	return deploy.OpenRoot(part)
 }
@@ -155,7 +164,7 @@ func (s *Store) Verify(ctx context.Context, id string) error {
 		return err
 	}
 	defer root.Close()
-	now, err := tree.Digest(ctx, root, tree.Limits{Bytes: math.MaxInt64, Files: math.MaxInt}, nil)
+	now, err := digest(ctx, root, tree.Limits{Bytes: math.MaxInt64, Files: math.MaxInt})
 	if err != nil {
 		return err
 	}

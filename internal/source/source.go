@@ -31,6 +31,9 @@ type Options struct {
 	// removed by Clean.
 	Work   string
 	Limits tree.Limits
+	// RootFS says that the source is the root file system of a machine, as
+	// tree.NewRootFS writes it. Only tar archives are.
+	RootFS bool
 	// Progress is told how far a download or an unpacking is; nil: nobody is.
 	// It may be called from any goroutine and must not block.
 	Progress func(Progress)
@@ -84,6 +87,9 @@ func Open(ctx context.Context, src landfast.Source, o Options) (*Artifact, error
 			Hint: "set [source] in the manifest, or say --from",
 		}
 	}
+	if o.RootFS && src.Kind != landfast.SourceArchive {
+		return nil, notRootFS(fmt.Sprintf("a source of kind %s", src.Kind))
+	}
 	var a *Artifact
 	var err error
 	switch src.Kind {
@@ -109,7 +115,11 @@ func Open(ctx context.Context, src landfast.Source, o Options) (*Artifact, error
 // After an error what is below into is of no use; the caller removes it.
 // Nothing is flushed to the disk.
 func (a *Artifact) Unpack(ctx context.Context, into *os.Root) (tree.Summary, error) {
-	w := tree.NewWriter(into, a.options.Limits, func(done int64) {
+	write := tree.NewWriter
+	if a.options.RootFS {
+		write = tree.NewRootFS
+	}
+	w := write(into, a.options.Limits, func(done int64) {
 		a.options.progress("unpack", done, a.size)
 	})
 	defer w.Close()

@@ -16,6 +16,9 @@ import (
 
 // unpackArchive gives every entry of an archive to w.
 func unpackArchive(ctx context.Context, f *os.File, is format, strip int, w *tree.Writer, limits tree.Limits) error {
+	if is == formatZip && w.RootFS() {
+		return notRootFS("a zip archive")
+	}
 	if is == formatZip {
 		return unpackZip(ctx, f, strip, w)
 	}
@@ -38,6 +41,10 @@ func unpackArchive(ctx context.Context, f *os.File, is format, strip int, w *tre
 // the stream, where the decompressors keep their checksums.
 func unpackTar(ctx context.Context, stream *tarStream, strip int, w *tree.Writer) error {
 	r := tar.NewReader(stream)
+	entry := unpackTarEntry
+	if w.RootFS() {
+		entry = unpackRootEntry
+	}
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -53,7 +60,7 @@ func unpackTar(ctx context.Context, stream *tarStream, strip int, w *tree.Writer
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // we say ourselves what is insecure
 			return damaged(err)
 		}
-		if err := unpackTarEntry(ctx, r, h, strip, w); err != nil {
+		if err := entry(ctx, r, h, strip, w); err != nil {
 			return damaged(err)
 		}
 	}

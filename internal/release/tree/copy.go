@@ -29,7 +29,7 @@ func (w *Writer) stream(ctx context.Context, name string, n *node, head []byte, 
 		return errors.Join(fmt.Errorf("write %s: %w", name, err), f.Close())
 	}
 	h.Sum(n.sum[:0])
-	return f.Close()
+	return errors.Join(n.settle(name, f), f.Close())
 }
 
 // pump moves bytes from r to dst and the hash, and counts them as they come.

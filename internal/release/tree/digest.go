@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Digest reads the whole tree below root and names its content. Entries for
@@ -13,7 +15,26 @@ import (
 // nil. Modes count only as executable or not; owners and times do not count. A
 // tree larger than the limits is refused as soon as that is known.
 func Digest(ctx context.Context, root *os.Root, limits Limits, skip func(*Entry) bool) (Summary, error) {
-	return digest(ctx, root, limits, skip, (*digester).hash)
+	return digest(ctx, root, nil, limits, skip, (*digester).hash)
+}
+
+// DigestRootFS is Digest for what a Writer of NewRootFS made: owners, modes and
+// capabilities count.
+func DigestRootFS(ctx context.Context, root *os.Root, limits Limits) (Summary, error) {
+	top, err := root.Open(".")
+	if err != nil {
+		return Summary{}, err
+	}
+	defer top.Close()
+	var e Entry
+	if err := unix.Fstat(int(top.Fd()), &e.Stat); err != nil {
+		return Summary{}, &os.PathError{Op: "stat", Path: root.Name(), Err: err}
+	}
+	attr, err := e.attrOf()
+	if err != nil {
+		return Summary{}, err
+	}
+	return digest(ctx, root, &node{kind: Dir, attr: attr}, limits, nil, (*digester).hash)
 }
 
 // Fingerprint is like Digest and much faster: it opens no file. In its Content
@@ -22,14 +43,14 @@ func Digest(ctx context.Context, root *os.Root, limits Limits, skip func(*Entry)
 // that nothing was written to it meanwhile. It says nothing of other
 // directories, not even of copies.
 func Fingerprint(ctx context.Context, root *os.Root, limits Limits, skip func(*Entry) bool) (Summary, error) {
-	return digest(ctx, root, limits, skip, (*digester).note)
+	return digest(ctx, root, nil, limits, skip, (*digester).note)
 }
 
 func digest(
-	ctx context.Context, root *os.Root, limits Limits, skip func(*Entry) bool,
+	ctx context.Context, root *os.Root, top *node, limits Limits, skip func(*Entry) bool,
 	file func(*digester, context.Context, *Entry, *node) error,
 ) (Summary, error) {
-	d := &digester{root: root, limits: limits.OrDefault(), nodes: nodes{}, pool: newPool(), file: file}
+	d := &digester{root: root, top: top, limits: limits.OrDefault(), nodes: nodes{}, pool: newPool(), file: file}
 	err := Walk(ctx, root, func(e *Entry) error {
 		if skip != nil && skip(e) {
 			return ErrSkip
@@ -43,11 +64,13 @@ func digest(
 	if err != nil {
 		return Summary{}, err
 	}
-	return d.nodes.summary(), nil
+	return d.nodes.summary(top), nil
 }
 
 type digester struct {
 	root   *os.Root
+	top    *node // of a root file system
+	seen   map[inode]bool
 	limits Limits
 	nodes  nodes
 	bytes  int64 // as the file system says; a Writer counts again
@@ -56,7 +79,7 @@ type digester struct {
 }
 
 func (d *digester) visit(ctx context.Context, e *Entry) error {
-	if err := e.Check(); err != nil {
+	if err := d.check(e); err != nil {
 		return err
 	}
 	if len(d.nodes) >= d.limits.Files {
@@ -64,6 +87,13 @@ func (d *digester) visit(ctx context.Context, e *Entry) error {
 	}
 	n := &node{kind: fileKind(e.Exec())}
 	d.nodes[e.Name] = n
+	if d.top != nil {
+		attr, err := e.attrOf()
+		if err != nil {
+			return err
+		}
+		n.attr, n.again = attr, d.again(e)
+	}
 	switch {
 	case e.IsDir():
 		n.kind = Dir
@@ -74,10 +104,36 @@ func (d *digester) visit(ctx context.Context, e *Entry) error {
 		n.target = target
 		return err
 	}
-	if d.bytes += e.Stat.Size; d.bytes > d.limits.Bytes {
+	if !n.again {
+		d.bytes += e.Stat.Size
+	}
+	if d.bytes > d.limits.Bytes {
 		return TooLarge(d.limits.Bytes)
 	}
 	return d.file(d, ctx, e, n)
+}
+
+func (d *digester) check(e *Entry) error {
+	if d.top != nil {
+		return e.CheckRootFS()
+	}
+	return e.Check()
+}
+
+// inode names a file whatever it is called.
+type inode struct{ dev, ino uint64 }
+
+// again reports whether a file had another name before.
+func (d *digester) again(e *Entry) bool {
+	if e.IsDir() || e.Stat.Nlink < 2 {
+		return false
+	}
+	if d.seen == nil {
+		d.seen = map[inode]bool{}
+	}
+	key := inode{e.Stat.Dev, e.Stat.Ino}
+	defer func() { d.seen[key] = true }()
+	return d.seen[key]
 }
 
 // note takes what the file system knows of a file for its content.

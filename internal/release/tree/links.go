@@ -12,6 +12,14 @@ const maxLinkSteps = 20_000_000
 
 // checkTarget refuses targets that can be judged without the rest of the tree.
 func checkTarget(name, target string) error {
+	if strings.HasPrefix(target, "/") {
+		return refuse(name, "the link leads out of the release, to %s", target)
+	}
+	return checkText(name, target)
+}
+
+// checkText refuses targets that are none.
+func checkText(name, target string) error {
 	switch {
 	case target == "":
 		return refuse(name, "it is a link to nothing")
@@ -19,8 +27,6 @@ func checkTarget(name, target string) error {
 		return refuse(name, "the target of the link holds a NUL or a newline")
 	case len(target) > maxPath:
 		return refuse(name, "the target of the link is %d bytes long, %d are allowed", len(target), maxPath)
-	case strings.HasPrefix(target, "/"):
-		return refuse(name, "the link leads out of the release, to %s", target)
 	}
 	return nil
 }

@@ -87,6 +87,8 @@ type node struct {
 	target string // of a link
 	size   int64
 	sum    [sha256.Size]byte
+	attr   *Attr // nil but in a root file system
+	again  bool  // it is another name of a file that is counted already
 }
 
 // nodes are the entries of a tree by their clean names.
@@ -97,7 +99,11 @@ type nodes map[string]*node
 // name, of kind, size, sha256 of the content or of the link's target, and name.
 // Directories have size 0 and no sum. Names hold no newline, so every line can
 // be read in one way only.
-func (ns nodes) summary() Summary {
+//
+// The listing of a root file system has a first line of its own and, before each
+// name, owner, group, mode and capabilities; its top is the entry "." in it.
+// Which names share a file does not count.
+func (ns nodes) summary(top *node) Summary {
 	names := make([]string, 0, len(ns))
 	for name := range ns {
 		names = append(names, name)
@@ -106,6 +112,9 @@ func (ns nodes) summary() Summary {
 	var s Summary
 	h := sha256.New()
 	line := []byte("landfast tree 1\n")
+	if top != nil {
+		line = fmt.Appendf(nil, "landfast root file system 1\nd 0 - %s.\n", top.attr.line())
+	}
 	for _, name := range names {
 		n := ns[name]
 		sum := "-"
@@ -113,12 +122,14 @@ func (ns nodes) summary() Summary {
 		case File, Exec:
 			sum = hex.EncodeToString(n.sum[:])
 			s.Files++
-			s.Bytes += n.size
+			if !n.again {
+				s.Bytes += n.size
+			}
 		case Link:
 			target := sha256.Sum256([]byte(n.target))
 			sum = hex.EncodeToString(target[:])
 		}
-		line = fmt.Appendf(line, "%c %d %s %s\n", n.kind, n.size, sum, name)
+		line = fmt.Appendf(line, "%c %d %s %s%s\n", n.kind, n.size, sum, n.attr.line(), name)
 		h.Write(line)
 		line = line[:0]
 	}

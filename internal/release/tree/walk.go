@@ -40,6 +40,23 @@ func (e *Entry) Check() error {
 		return nil
 	case unix.S_IFDIR, unix.S_IFLNK:
 		return nil
+	}
+	return e.special()
+}
+
+// CheckRootFS refuses what no root file system may hold: devices, which a
+// machine gets from systemd-nspawn, pipes and sockets.
+func (e *Entry) CheckRootFS() error {
+	switch e.Stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFLNK:
+		return nil
+	}
+	return e.special()
+}
+
+// special refuses an entry that is neither file nor directory nor link.
+func (e *Entry) special() error {
+	switch e.Stat.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:
 		return refuse(e.Name, "it is a named pipe")
 	case unix.S_IFSOCK:

@@ -27,6 +27,7 @@ type Writer struct {
 	nodes   nodes
 	written atomic.Int64
 	onBytes func(total int64)
+	top     *node // of a root file system: what its own directory is to be; nil: there is none
 
 	pool    *pool
 	noClone atomic.Bool
@@ -56,10 +57,14 @@ func (w *Writer) Finish() (Summary, error) {
 	if err := w.pool.wait(); err != nil {
 		return Summary{}, err
 	}
-	if err := w.nodes.checkLinks(); err != nil {
+	check := w.nodes.checkLinks
+	if w.RootFS() {
+		check = w.settleDirs
+	}
+	if err := check(); err != nil {
 		return Summary{}, err
 	}
-	s := w.nodes.summary()
+	s := w.nodes.summary(w.top)
 	if s.Files == 0 {
 		return Summary{}, &landfast.Error{Kind: landfast.Invalid, Msg: "the release is empty: it holds no file"}
 	}
@@ -90,10 +95,15 @@ func (w *Writer) Dir(name string) error {
 // File makes a regular file with what r gives until its end. Size is what the
 // entry says of itself and is used for nothing but the size of a buffer.
 func (w *Writer) File(ctx context.Context, name string, exec bool, size int64, r io.Reader) error {
+	return w.file(ctx, name, nil, exec, size, r)
+}
+
+func (w *Writer) file(ctx context.Context, name string, attr *Attr, exec bool, size int64, r io.Reader) error {
 	name, n, err := w.place(name, fileKind(exec))
 	if err != nil {
 		return err
 	}
+	n.attr = attr
 	head, err := readHead(r, min(chunk, max(0, size)+1))
 	if over := w.count(int64(len(head))); over != nil {
 		return over
@@ -139,7 +149,8 @@ func (w *Writer) Symlink(name, target string) error {
 }
 
 // Hardlink makes a file with the content of another one that is there already.
-// It is a copy and counts as one: no two names of a release share a file.
+// It is a copy and counts as one: no two names of a release share a file, but
+// in a root file system, where a link may have several names as well.
 func (w *Writer) Hardlink(ctx context.Context, name, existing string) error {
 	parts, err := Clean(existing)
 	if err != nil {
@@ -147,8 +158,11 @@ func (w *Writer) Hardlink(ctx context.Context, name, existing string) error {
 	}
 	existing = strings.Join(parts, "/")
 	from, ok := w.nodes[existing]
-	if !ok || (from.kind != File && from.kind != Exec) {
+	if !ok || from.kind == Dir || from.kind == Link && !w.RootFS() {
 		return refuse(name, "it is a hard link to %q, which is no file of the release before it", existing)
+	}
+	if w.RootFS() {
+		return w.link(name, existing, from)
 	}
 	name, n, err := w.place(name, from.kind)
 	if err != nil {
@@ -222,8 +236,12 @@ func (w *Writer) dirs(name string, parts []string) error {
 			}
 			return refuse(name, "%q is a file", dir)
 		}
-		if _, err := w.remember(dir, Dir); err != nil {
+		n, err := w.remember(dir, Dir)
+		if err != nil {
 			return err
+		}
+		if w.RootFS() {
+			n.attr = plainDir()
 		}
 		if err := w.root.Mkdir(dir, DirMode); err != nil {
 			return err
@@ -289,7 +307,7 @@ func (w *Writer) whole(name string, n *node, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	return f.Close()
+	return errors.Join(n.settle(name, f), f.Close())
 }
 
 // create makes a new file with the mode it is to have.
