@@ -15,3 +15,6 @@ func Decode(b []byte) error {
 	_, err := decode(b)
 	return err
 }
+
+// MachineStarts checks the root file system of a machine.
+var MachineStarts = machineStarts

@@ -75,6 +75,8 @@ type Entry struct {
 	Type   byte // as in tar; 0 is a file
 	Link   string
 	Mode   int64
+	UID    int // tar
+	GID    int
 	Body   string
 	PAX    map[string]string
 	System byte // zip: who made the entry; 0 is Unix
@@ -86,7 +88,7 @@ func Tar(entries ...Entry) []byte {
 	w := tar.NewWriter(&b)
 	for _, e := range entries {
 		h := &tar.Header{
-			Name: e.Name, Typeflag: e.Type, Linkname: e.Link, Mode: e.mode(), PAXRecords: e.PAX,
+			Name: e.Name, Typeflag: e.Type, Linkname: e.Link, Mode: e.mode(), Uid: e.UID, Gid: e.GID, PAXRecords: e.PAX,
 			ModTime: time.Unix(1_700_000_000, 0),
 		}
 		switch e.Type {
