@@ -7,24 +7,24 @@ func (a *adoption) accounts() {
 	a.user, a.group = a.account("User"), a.account("Group")
 	user, group := a.user, a.group
 	if a.dynamic() {
-		set(&a.doc.top, "dynamic_user", "true", "")
+		a.doc.set(&a.doc.top, "dynamic_user", "true", "")
 		return // verify says where the names differ
 	}
 	takeBack := func(name, why string) {
-		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{name, `""`, why})
+		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: name, value: `""`, why: why})
 	}
 	if user == "" {
-		set(&a.doc.top, "user", `"root"`, "")
+		a.doc.set(&a.doc.top, "user", `"root"`, "")
 		takeBack("User", "root, without variables for its home and shell")
 		user = "root"
 	} else {
-		set(&a.doc.top, "user", tomlString(user), "")
+		a.doc.set(&a.doc.top, "user", tomlString(user), "")
 	}
 	switch {
 	case group == "":
 		takeBack("Group", "that of the user")
 	case group != user:
-		set(&a.doc.top, "group", tomlString(group), "")
+		a.doc.set(&a.doc.top, "group", tomlString(group), "")
 	}
 }
 

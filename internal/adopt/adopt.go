@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/landfast/landfast"
@@ -82,6 +83,7 @@ func Adopt(service Unit, triggers []Unit, o Options) (*Result, error) {
 	}
 	a := &adoption{
 		service: service, name: name, app: app, loose: o.Loose, systemd: o.Systemd,
+		forced: map[string]bool{}, left: map[string]string{},
 		result: &Result{Unit: service.Name, App: app, Rendered: app + ".service", CannotExpress: []Gap{}, WouldAdd: []Line{}, Changes: []string{}},
 	}
 	if err := a.read(); err != nil {
@@ -90,7 +92,6 @@ func Adopt(service Unit, triggers []Unit, o Options) (*Result, error) {
 	if err := a.chooseSocket(triggers); err != nil {
 		return nil, err
 	}
-	a.translate()
 	if err := a.settle(); err != nil {
 		return nil, err
 	}
@@ -115,6 +116,9 @@ type adoption struct {
 	group    string  // "": that of the user
 	doc      doc
 	result   *Result
+
+	forced map[string]bool   // settings that no key takes
+	left   map[string]string // settings and keys that nothing takes, and why
 }
 
 // gap notes what the manifest cannot say.
@@ -165,10 +169,15 @@ func possible(name string) bool {
 	return err == nil
 }
 
-// settle takes out of the manifest what the manifest's own checks or those of a
-// plan refuse, and compares the rest with the original.
+// settle writes the manifest, and compares it with the original. What the checks of
+// the manifest or those of a plan refuse in a key is passed through in the next try;
+// what they refuse there is left out.
 func (a *adoption) settle() error {
+	told := slices.Clone(a.result.CannotExpress)
 	for {
+		a.doc = doc{}
+		a.result.CannotExpress = slices.Clone(told)
+		a.translate()
 		a.result.Manifest = a.doc.text(a.header())
 		app, text, err := a.build("none")
 		if err == nil {
@@ -176,25 +185,19 @@ func (a *adoption) settle() error {
 		}
 		again := false
 		for key, why := range refused(err) {
-			if a.doc.drop(key) {
+			id := strings.TrimPrefix(key, "systemd.")
+			if origin := a.doc.origin(key); origin != "" {
+				again = again || !a.forced[origin]
+				a.forced[origin] = true
+			} else if _, before := a.left[id]; !before {
 				again = true
-				a.refusedGap(key, why)
+				a.left[id] = why
 			}
 		}
 		if !again {
 			return err
 		}
 	}
-}
-
-// refusedGap notes a line that was taken out.
-func (a *adoption) refusedGap(key, why string) {
-	section, name, ok := strings.Cut(strings.TrimPrefix(key, "systemd."), ".")
-	if !strings.HasPrefix(key, "systemd.") || !ok {
-		a.gap(key, "%s", why)
-		return
-	}
-	a.gap(section+"."+name+"="+a.get(section, name).text(), "%s", why)
 }
 
 // refused are the keys that an error is about, each with what is wrong.

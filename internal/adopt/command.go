@@ -58,9 +58,9 @@ func (a *adoption) beforeStart(s setting) bool {
 	}
 	switch {
 	case len(list) == 1:
-		set(&a.doc.service, "before_start", "["+list[0]+"]", "")
+		a.doc.set(&a.doc.service, "before_start", "["+list[0]+"]", "")
 	case len(list) > 1:
-		set(&a.doc.service, "before_start", "[\n  "+strings.Join(list, ",\n  ")+",\n]", "")
+		a.doc.set(&a.doc.service, "before_start", "[\n  "+strings.Join(list, ",\n  ")+",\n]", "")
 	}
 	return true
 }
@@ -72,7 +72,7 @@ func (a *adoption) commandKey(key string, s setting) bool {
 	}
 	words, ok := exact(s.values[0], "-+!")
 	if ok {
-		set(&a.doc.service, key, tomlList(words), "")
+		a.doc.set(&a.doc.service, key, tomlList(words), "")
 	}
 	return ok
 }
@@ -83,7 +83,7 @@ func (a *adoption) command() {
 	s := a.get("Service", "ExecStart")
 	if len(s.values) == 1 {
 		if words, ok := exact(s.values[0], ""); ok {
-			a.doc.service = slices.Insert(a.doc.service, 0, line{"command", tomlList(words), ""})
+			a.doc.service = slices.Insert(a.doc.service, 0, line{key: "command", value: tomlList(words)})
 			return
 		}
 	}
@@ -102,7 +102,7 @@ func (a *adoption) command() {
 			program = "/bin/true"
 		}
 	}
-	a.doc.service = slices.Insert(a.doc.service, 0, line{"command", tomlList([]string{program}), why})
+	a.doc.service = slices.Insert(a.doc.service, 0, line{key: "command", value: tomlList([]string{program}), why: why})
 	s.reset = true
 	a.pass(s)
 }

@@ -15,21 +15,23 @@ import (
 // as a setting of systemd's.
 func (a *adoption) translate() {
 	a.doc.pass = map[string][]line{}
-	set(&a.doc.top, "name", tomlString(a.app), "")
+	a.doc.set(&a.doc.top, "name", tomlString(a.app), "")
 	keys := a.keys()
 	for _, s := range a.settings {
 		if len(s.values) == 0 && !s.reset {
 			continue
 		}
-		if key := keys[s.id()]; key == nil || !key(s) {
+		a.doc.from = s.id()
+		if key := keys[s.id()]; key == nil || a.forced[s.id()] || !key(s) {
 			a.pass(s)
 		}
 	}
+	a.doc.from = ""
 	a.accounts()
 	a.command()
 	a.socketKeys()
 	a.neutral()
-	set(&a.doc.sandbox, "profile", `"none"`, "as it is; \"strict\" would add what adopt lists")
+	a.doc.set(&a.doc.sandbox, "profile", `"none"`, "as it is; \"strict\" would add what adopt lists")
 }
 
 // keys are the directives that a key of the manifest stands for. Each says whether
@@ -87,6 +89,10 @@ func (a *adoption) get(section, name string) setting {
 // pass writes a setting as systemd's own. Where a plan has the same list, ours is
 // taken back first.
 func (a *adoption) pass(s setting) {
+	if why, left := a.left[s.id()]; left {
+		a.gap(s.id()+"="+s.text(), "%s", why)
+		return
+	}
 	values := s.values
 	if !s.list() && !slices.Contains(values, "") && len(values) > 1 {
 		values = values[len(values)-1:] // systemd keeps the last one
@@ -106,7 +112,7 @@ func (a *adoption) pass(s setting) {
 	if len(clean) == 0 {
 		return
 	}
-	l := line{s.name, passed(clean, s.list()), ""}
+	l := line{key: s.name, value: passed(clean, s.list())}
 	// An assertion that is taken back takes back all that stand before it.
 	if s.id() == "Unit.AssertPathExists" {
 		a.doc.pass[s.section] = append([]line{l}, a.doc.pass[s.section]...)
@@ -151,7 +157,7 @@ func (a *adoption) literalKey(table *[]line, key string, s setting) bool {
 	if !ok || v == "" || slices.Contains(s.values, "") || key == "limit_core" && !limits.MatchString(v) {
 		return false
 	}
-	set(table, key, tomlString(v), "")
+	a.doc.set(table, key, tomlString(v), "")
 	return true
 }
 
@@ -168,7 +174,7 @@ func (a *adoption) unitsKey(key string, s setting) bool {
 			return false
 		}
 	}
-	set(&a.doc.service, key, tomlList(s.words()), "")
+	a.doc.set(&a.doc.service, key, tomlList(s.words()), "")
 	return true
 }
 
@@ -185,7 +191,7 @@ func (a *adoption) after(s setting) bool {
 }
 
 func (a *adoption) kind(s setting) bool {
-	set(&a.doc.service, "type", tomlString(a.typeKey()), "")
+	a.doc.set(&a.doc.service, "type", tomlString(a.typeKey()), "")
 	return a.typeKey() == s.last()
 }
 
@@ -246,7 +252,7 @@ func (a *adoption) spanKey(key string, s setting) bool {
 	if _, err := strconv.Atoi(text); err == nil {
 		text += "s"
 	}
-	set(&a.doc.service, key, tomlString(text), "")
+	a.doc.set(&a.doc.service, key, tomlString(text), "")
 	return true
 }
 
@@ -255,7 +261,7 @@ func (a *adoption) limitNofile(s setting) bool {
 	if err != nil || n < 1 || n > 1<<30 || slices.Contains(s.values, "") {
 		return false
 	}
-	set(&a.doc.service, "limit_nofile", strconv.Itoa(n), "")
+	a.doc.set(&a.doc.service, "limit_nofile", strconv.Itoa(n), "")
 	return true
 }
 
@@ -263,7 +269,7 @@ func (a *adoption) umask(s setting) bool {
 	if !modes.MatchString(s.last()) {
 		return false
 	}
-	set(&a.doc.service, "umask", tomlString(s.last()), "")
+	a.doc.set(&a.doc.service, "umask", tomlString(s.last()), "")
 	return true
 }
 
@@ -272,7 +278,7 @@ func (a *adoption) working(s setting) bool {
 	if !ok || unit.CheckPath(v) != nil || slices.Contains(s.values, "") {
 		return false
 	}
-	set(&a.doc.paths, "working", tomlString(v), "")
+	a.doc.set(&a.doc.paths, "working", tomlString(v), "")
 	return true
 }
 
@@ -291,7 +297,7 @@ func (a *adoption) envFiles(s setting) bool {
 	if s.reset && len(files) == 0 {
 		return true
 	}
-	set(&a.doc.env, "files", tomlList(files), "")
+	a.doc.set(&a.doc.env, "files", tomlList(files), "")
 	return true
 }
 
@@ -307,7 +313,7 @@ var dirNames = regexp.MustCompile(`^[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*(/[A-Za-z0-9
 // one, and it has no link to it.
 func (a *adoption) plainDir(directive string) bool {
 	words := a.get("Service", directive).words()
-	if len(words) != 1 || !dirNames.MatchString(words[0]) || strings.Contains(words[0], "..") || path.Clean(words[0]) != words[0] {
+	if a.forced["Service."+directive] || len(words) != 1 || !dirNames.MatchString(words[0]) || strings.Contains(words[0], "..") || path.Clean(words[0]) != words[0] {
 		return false
 	}
 	mode := a.get("Service", directive+"Mode")
@@ -329,6 +335,6 @@ func (a *adoption) dirKey(kind string, s setting) bool {
 	if p := a.get("Service", s.name+"Preserve").last(); p != "" {
 		value += ", preserve = " + tomlString(p)
 	}
-	set(&a.doc.dirs, kind, value+" }", "")
+	a.doc.set(&a.doc.dirs, kind, value+" }", "")
 	return true
 }

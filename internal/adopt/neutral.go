@@ -60,21 +60,29 @@ func (a *adoption) neutral() {
 		if len(s.values) > 0 || s.reset || n.when != nil && !n.when(a) {
 			continue
 		}
+		why, left := a.left["service."+n.key]
+		if other, refused := a.left[n.section+"."+n.name]; refused {
+			why, left = other, true
+		}
+		if left {
+			a.gap(n.section+"."+n.name+"=", "%s", why)
+			continue
+		}
 		value := n.value
 		if n.key == "type" {
 			value = tomlString(a.typeKey())
 			if t := implied(a.get); t != a.typeKey() {
-				a.doc.pass["Service"] = append(a.doc.pass["Service"], line{"Type", tomlString(t), ""})
+				a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: "Type", value: tomlString(t)})
 			}
 		}
 		if n.key == "restart" && a.typeKey() == "oneshot" {
 			continue // it is the default there
 		}
 		if n.key != "" {
-			set(&a.doc.service, n.key, value, n.why)
+			a.doc.set(&a.doc.service, n.key, value, n.why)
 			continue
 		}
-		l := line{n.name, passed(n.pass, s.list()), n.why}
+		l := line{key: n.name, value: passed(n.pass, s.list()), why: n.why}
 		if n.name == "AssertPathExists" { // it takes back all that stand before it
 			a.doc.pass[n.section] = append([]line{l}, a.doc.pass[n.section]...)
 			continue
@@ -83,14 +91,14 @@ func (a *adoption) neutral() {
 	}
 	if slice := a.instanceSlice(); slice != "" && a.get("Service", "Slice").last() == "" {
 		why := "where systemd puts the instances of " + a.name.prefix + "@.service"
-		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{"Slice", tomlString(slice), why})
+		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: "Slice", value: tomlString(slice), why: why})
 	}
 }
 
 // instanceSlice is the slice that systemd puts an instance in, with the others of
 // its template; "" where it does not.
 func (a *adoption) instanceSlice() string {
-	if a.name.instance == "" || truth(a.get("Unit", "DefaultDependencies").last()) == "no" {
+	if a.name.instance == "" {
 		return ""
 	}
 	return "system-" + strings.ReplaceAll(a.name.prefix, "-", `\x2d`) + ".slice"

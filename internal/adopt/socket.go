@@ -119,7 +119,7 @@ func (a *adoption) socketKeys() {
 		return
 	}
 	listen := k.listen()
-	set(&a.doc.socket, "listen", tomlList(listen), "")
+	a.doc.set(&a.doc.socket, "listen", tomlList(listen), "")
 	file := slices.ContainsFunc(listen, func(l string) bool { return strings.HasPrefix(l, "/") })
 	for _, s := range k.settings {
 		switch {
@@ -127,17 +127,32 @@ func (a *adoption) socketKeys() {
 		case s.id() == "Unit.Before" && strings.Join(s.words(), " ") == "sockets.target": // systemd adds it by itself
 		case s.id() == "Install.WantedBy" && strings.Join(s.words(), " ") == "sockets.target":
 		case s.section != "Socket":
-			for _, v := range s.values {
-				a.gap(k.unit.Name+" "+s.id()+"="+v, "[systemd.%s] is that of the service, and there is none for the socket", s.section)
-			}
+			a.gap(k.unit.Name+" "+s.id()+"="+s.text(), "[systemd.%s] is that of the service, and there is none for the socket", s.section)
 		case s.name == "ListenStream", s.name == "Service", s.name == "Accept":
 		case file && s.name == "SocketMode" && modes.MatchString(s.last()):
-			set(&a.doc.socket, "mode", tomlString(s.last()), "")
+			a.doc.set(&a.doc.socket, "mode", tomlString(s.last()), "")
 		default:
 			a.pass(s)
 		}
 	}
 	a.socketDefaults(file)
+	if k.mixed() {
+		a.gap(k.unit.Name+" Socket.ListenStream="+k.get("ListenStream").text(), "the addresses of other kinds come behind those of the key listen: the service gets its sockets in another order")
+	}
+}
+
+// mixed reports whether the addresses of the key listen may not be the first.
+func (k *socket) mixed() bool {
+	others, before, seen := false, false, false
+	for _, s := range k.settings {
+		switch {
+		case s.id() == "Socket.ListenStream":
+			seen = true
+		case strings.HasPrefix(s.id(), "Socket.Listen") && len(s.values) > 0:
+			others, before = true, before || !seen
+		}
+	}
+	return before || others && len(k.get("ListenStream").values) > 1
 }
 
 // socketDefaults keeps away what a plan adds to a socket.
@@ -146,12 +161,12 @@ func (a *adoption) socketDefaults(file bool) {
 	absent := func(name string) bool { return len(k.get(name).values) == 0 }
 	pass := func(name, value, why string) {
 		if absent(name) {
-			a.doc.pass["Socket"] = append(a.doc.pass["Socket"], line{name, passed([]string{value}, false), why})
+			a.doc.pass["Socket"] = append(a.doc.pass["Socket"], line{key: name, value: passed([]string{value}, false), why: why})
 		}
 	}
 	if file {
 		if absent("SocketMode") {
-			set(&a.doc.socket, "mode", `"0666"`, "systemd's default")
+			a.doc.set(&a.doc.socket, "mode", `"0666"`, "systemd's default")
 		}
 		pass("SocketUser", "", "root")
 		pass("SocketGroup", "", "root")
@@ -161,7 +176,7 @@ func (a *adoption) socketDefaults(file bool) {
 		pass("TriggerLimitIntervalSec", "2s", "systemd's default")
 		pass("TriggerLimitBurst", "20", "systemd's default")
 	}
-	if len(k.get("WantedBy").values) == 0 && !installed(k.settings) {
+	if !installed(k.settings) {
 		a.gap(k.unit.Name, "nothing starts it by itself, and a socket of a manifest is started with sockets.target")
 	}
 }

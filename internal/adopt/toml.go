@@ -2,7 +2,6 @@ package adopt
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,36 +11,37 @@ import (
 type doc struct {
 	top, paths, service, socket, env, dirs, sandbox []line
 	pass                                            map[string][]line // [systemd.SECTION]
+
+	from string // the setting that is being written; "": none of the service's
 }
 
 // line is one key of it.
 type line struct {
 	key, value string // value in TOML
 	why        string // the comment behind it; "": none
+	from       string // the setting that it stands for; "": none
 }
 
 // set adds a key to a table of the manifest.
-func set(table *[]line, key, value, why string) { *table = append(*table, line{key, value, why}) }
+func (d *doc) set(table *[]line, key, value, why string) {
+	*table = append(*table, line{key, value, why, d.from})
+}
 
-// drop takes a key out and tells whether it was there. What an app needs stays.
-func (d *doc) drop(key string) bool {
-	table, name := &d.top, key
-	if section, rest, ok := strings.Cut(key, "."); ok {
-		table, name = map[string]*[]line{
-			"paths": &d.paths, "service": &d.service, "socket": &d.socket, "env": &d.env, "dirs": &d.dirs, "sandbox": &d.sandbox,
-		}[section], rest
-		if at, directive, ok := strings.Cut(rest, "."); ok && section == "systemd" {
-			lines := d.pass[at]
-			d.pass[at] = slices.DeleteFunc(lines, func(l line) bool { return l.key == directive })
-			return len(d.pass[at]) < len(lines)
+// origin is the setting that a key of the manifest stands for, "" where it stands
+// for none of the service's.
+func (d *doc) origin(key string) string {
+	table, name, ok := strings.Cut(key, ".")
+	lines := map[string][]line{"paths": d.paths, "service": d.service, "socket": d.socket, "env": d.env, "dirs": d.dirs}[table]
+	if !ok {
+		lines, name = d.top, key
+	}
+	name, _, _ = strings.Cut(name, ".")
+	for _, l := range lines {
+		if l.key == name {
+			return l.from
 		}
 	}
-	if table == nil || name == "name" || name == "user" || name == "command" || name == "listen" {
-		return false
-	}
-	before := len(*table)
-	*table = slices.DeleteFunc(*table, func(l line) bool { return l.key == name })
-	return len(*table) < before
+	return ""
 }
 
 // text is the whole manifest.

@@ -21,9 +21,8 @@ func (a *adoption) verify(app *landfast.App, text string) error {
 	if want["Service.Slice"] == "" && a.name.instance != "" {
 		want["Service.Slice"] = a.instanceSlice()
 	}
-	if app.DynamicUser && want["Service.User"] == "" {
-		a.derivedAccount(got["Service.User"])
-		delete(got, "Service.User")
+	if app.DynamicUser {
+		a.madeUp(want, got)
 	}
 	if a.socket != nil {
 		for _, m := range []map[string]string{want, got} { // systemd orders them by itself
@@ -43,14 +42,21 @@ func (a *adoption) verify(app *landfast.App, text string) error {
 	return a.strict(rendered)
 }
 
-// derivedAccount notes when an account that systemd makes up, and calls as the unit,
-// is called otherwise with the unit.
-func (a *adoption) derivedAccount(now string) {
-	if now == a.name.prefix {
+// madeUp notes when an account that systemd makes up is called otherwise: the key
+// that makes it so calls it as the unit, and so does systemd by itself.
+func (a *adoption) madeUp(want, got map[string]string) {
+	user, now := want["Service.User"], got["Service.User"]
+	if user == "" {
+		user = a.name.prefix
+	}
+	delete(want, "Service.User")
+	delete(got, "Service.User")
+	if user == now {
 		return
 	}
-	for _, id := range []string{"Service.User", "Service.Group"} {
-		a.gap(id+"="+a.name.prefix, "systemd calls it as the unit, which makes it %q", now)
+	a.gap("Service.User="+user, "an account that systemd makes up is called as the unit, %q", now)
+	if want["Service.Group"] == "" {
+		a.gap("Service.Group="+user, "it is called as the account, %q", now)
 	}
 }
 
