@@ -1,5 +1,11 @@
 package deploy
 
+import (
+	"os"
+
+	"github.com/landfast/landfast"
+)
+
 // ErrDied ends a run as kill -9 would.
 var ErrDied = errDied
 
@@ -17,4 +23,6 @@ func Decode(b []byte) error {
 }
 
 // MachineStarts checks the root file system of a machine.
-var MachineStarts = machineStarts
+func MachineStarts(files *os.Root, current string, s *landfast.Service) error {
+	return machineStarts(files, current, s)
+}
