@@ -40,7 +40,7 @@ var (
 
 const (
 	sizePattern    = `^([0-9]+) *(?:B|([KMGT])(?:iB)?)?$`
-	modePattern    = `^0?[0-7]{3}$`
+	modePattern    = `^[0-7]{3,4}$`
 	accountPattern = `^[a-z_][a-z0-9_-]{0,30}$`
 	appNamePattern = `^[a-z][a-z0-9_-]{0,30}$`
 	limitPattern   = `(infinity|[0-9]+[KMGTPE]?)`
@@ -155,7 +155,7 @@ func checkEnvFile(s string) (string, *flaw) {
 
 func checkMode(s string) (string, *flaw) {
 	if !modes.MatchString(s) {
-		return "", &flaw{quote(s) + " is not an octal mode", `write it like "0750"; setuid, setgid and sticky bits cannot be set`}
+		return "", &flaw{quote(s) + " is not an octal mode", `write four octal digits, such as "0750"`}
 	}
 	return strings.Repeat("0", 4-len(s)) + s, nil
 }

@@ -15,7 +15,7 @@ var (
 	appNames  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$`)
 	unitNames = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|target|path|timer|mount|automount|device|swap|slice|scope)$`)
 	dirNames  = regexp.MustCompile(`^[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)*$`)
-	modes     = regexp.MustCompile(`^0?[0-7]{3}$`)
+	modes     = regexp.MustCompile(`^0?[0-7]{3,4}$`)
 )
 
 // check finds what is wrong with names and paths.

@@ -62,7 +62,16 @@ func dirOwner(a *landfast.App, d landfast.Dir) string {
 // mode is a mode that was checked, as bits.
 func mode(octal string) fs.FileMode {
 	bits, _ := strconv.ParseUint(octal, 8, 16)
-	return fs.FileMode(bits)
+	m := fs.FileMode(bits & 0o777)
+	for _, special := range []struct {
+		bit  uint64
+		mode fs.FileMode
+	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
+		if bits&special.bit != 0 {
+			m |= special.mode
+		}
+	}
+	return m
 }
 
 // directoryName is the directive with which systemd keeps a kind of directory,
