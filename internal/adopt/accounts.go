@@ -11,7 +11,7 @@ func (a *adoption) accounts() {
 		return // verify says where the names differ
 	}
 	takeBack := func(name, why string) {
-		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: name, value: `""`, why: why})
+		a.doc.passLine("Service", line{key: name, value: `""`, why: why})
 	}
 	if user == "" {
 		a.doc.set(&a.doc.top, "user", `"root"`, "")

@@ -112,13 +112,7 @@ func (a *adoption) pass(s setting) {
 	if len(clean) == 0 {
 		return
 	}
-	l := line{key: s.name, value: passed(clean, s.list())}
-	// An assertion that is taken back takes back all that stand before it.
-	if s.id() == "Unit.AssertPathExists" {
-		a.doc.pass[s.section] = append([]line{l}, a.doc.pass[s.section]...)
-		return
-	}
-	a.doc.pass[s.section] = append(a.doc.pass[s.section], l)
+	a.doc.passLine(s.section, line{key: s.name, value: passed(clean, s.list())})
 }
 
 // untab writes the tabs of a value so that a manifest can hold them.

@@ -60,38 +60,39 @@ func (a *adoption) neutral() {
 		if len(s.values) > 0 || s.reset || n.when != nil && !n.when(a) {
 			continue
 		}
-		why, left := a.left["service."+n.key]
-		if other, refused := a.left[n.section+"."+n.name]; refused {
-			why, left = other, true
-		}
-		if left {
-			a.gap(n.section+"."+n.name+"=", "%s", why)
+		if why, left := a.leaves(n); left {
+			a.gap(s.id()+"=", "%s", why)
 			continue
 		}
-		value := n.value
-		if n.key == "type" {
-			value = tomlString(a.typeKey())
-			if t := implied(a.get); t != a.typeKey() {
-				a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: "Type", value: tomlString(t)})
-			}
+		switch {
+		case n.key == "type":
+			a.impliedType(n.why)
+		case n.key == "restart" && a.typeKey() == "oneshot": // it is the default there
+		case n.key != "":
+			a.doc.set(&a.doc.service, n.key, n.value, n.why)
+		default:
+			a.doc.passLine(n.section, line{key: n.name, value: passed(n.pass, s.list()), why: n.why})
 		}
-		if n.key == "restart" && a.typeKey() == "oneshot" {
-			continue // it is the default there
-		}
-		if n.key != "" {
-			a.doc.set(&a.doc.service, n.key, value, n.why)
-			continue
-		}
-		l := line{key: n.name, value: passed(n.pass, s.list()), why: n.why}
-		if n.name == "AssertPathExists" { // it takes back all that stand before it
-			a.doc.pass[n.section] = append([]line{l}, a.doc.pass[n.section]...)
-			continue
-		}
-		a.doc.pass[n.section] = append(a.doc.pass[n.section], l)
 	}
 	if slice := a.instanceSlice(); slice != "" && a.get("Service", "Slice").last() == "" {
 		why := "where systemd puts the instances of " + a.name.prefix + "@.service"
-		a.doc.pass["Service"] = append(a.doc.pass["Service"], line{key: "Slice", value: tomlString(slice), why: why})
+		a.doc.passLine("Service", line{key: "Slice", value: tomlString(slice), why: why})
+	}
+}
+
+// leaves reports whether what would keep an addition away was refused, and why.
+func (a *adoption) leaves(n addition) (why string, left bool) {
+	if why, left = a.left[n.section+"."+n.name]; !left && n.key != "" {
+		why, left = a.left["service."+n.key]
+	}
+	return why, left
+}
+
+// impliedType writes the type of a service that does not say.
+func (a *adoption) impliedType(why string) {
+	a.doc.set(&a.doc.service, "type", tomlString(a.typeKey()), why)
+	if t := implied(a.get); t != a.typeKey() {
+		a.doc.passLine("Service", line{key: "Type", value: tomlString(t)})
 	}
 }
 

@@ -161,7 +161,7 @@ func (a *adoption) socketDefaults(file bool) {
 	absent := func(name string) bool { return len(k.get(name).values) == 0 }
 	pass := func(name, value, why string) {
 		if absent(name) {
-			a.doc.pass["Socket"] = append(a.doc.pass["Socket"], line{key: name, value: passed([]string{value}, false), why: why})
+			a.doc.passLine("Socket", line{key: name, value: passed([]string{value}, false), why: why})
 		}
 	}
 	if file {

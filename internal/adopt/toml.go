@@ -27,6 +27,16 @@ func (d *doc) set(table *[]line, key, value, why string) {
 	*table = append(*table, line{key, value, why, d.from})
 }
 
+// passLine adds a setting of systemd's. An assertion comes before all others: taken
+// back, it takes back what stands before it.
+func (d *doc) passLine(section string, l line) {
+	if l.key == "AssertPathExists" {
+		d.pass[section] = append([]line{l}, d.pass[section]...)
+		return
+	}
+	d.pass[section] = append(d.pass[section], l)
+}
+
 // origin is the setting that a key of the manifest stands for, "" where it stands
 // for none of the service's.
 func (d *doc) origin(key string) string {

@@ -202,24 +202,30 @@ func normal(s setting) string {
 			return strings.Join(s.values, "\n")
 		}
 		return strings.Join(each(words, func(w string) string { return fmt.Sprintf("%q", w) }), " ")
+	case s.name == "CapabilityBoundingSet" && s.reset: // none, which is not all
+		return "\n" + strings.Join(each(s.values, spaced), "\n")
 	case s.list():
-		text := strings.Join(each(s.values, spaced), "\n")
-		if s.name == "CapabilityBoundingSet" && s.reset { // none, which is not all
-			return "\n" + text
-		}
-		return text
-	case strings.HasSuffix(s.name, "Mode") && modes.MatchString(s.last()), s.name == "UMask":
-		return strings.TrimLeft(s.last(), "0")
-	case s.name == "SyslogIdentifier", s.name == "WorkingDirectory", s.name == "User", s.name == "Group", s.name == "Slice":
-		if v, ok := literal(s.last()); ok {
+		return strings.Join(each(s.values, spaced), "\n")
+	}
+	return normalValue(s.name, s.last())
+}
+
+// normalValue is the one value of a setting in that form.
+func normalValue(name, value string) string {
+	switch name {
+	case "SyslogIdentifier", "WorkingDirectory", "User", "Group", "Slice":
+		if v, ok := literal(value); ok {
 			return strings.ReplaceAll(v, "%", "%%")
 		}
-		return s.last()
+		return value
 	}
-	if d, ok := span(s.last()); ok && (strings.HasSuffix(s.name, "Sec") || strings.HasSuffix(s.name, "USec")) {
+	if (strings.HasSuffix(name, "Mode") || name == "UMask") && modes.MatchString(value) {
+		return strings.TrimLeft(value[:len(value)-1], "0") + value[len(value)-1:]
+	}
+	if d, ok := span(value); ok && strings.HasSuffix(name, "Sec") {
 		return d.String()
 	}
-	return truth(spaced(s.last()))
+	return truth(spaced(value))
 }
 
 // commandLine is a command with the quoting taken off.
