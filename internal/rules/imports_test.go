@@ -13,7 +13,7 @@ var adapters = []string{"internal/source", "internal/release", "internal/health"
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.
-var pure = []string{"internal/plan", "internal/unit", "internal/manifest", "internal/stack"}
+var pure = []string{"internal/adopt", "internal/codedeploy", "internal/plan", "internal/unit", "internal/manifest", "internal/stack"}
 
 // importRule says which imports of some packages are refused.
 type importRule struct {
