@@ -28,13 +28,13 @@ func osReleases() []string { return []string{"etc/os-release", "usr/lib/os-relea
 // certain: files is its root file system.
 func machineStarts(files *os.Root, current string, s *landfast.Service) error {
 	if s.Machine != nil && s.Machine.Boot {
-		if _, err := firstInside(files, osReleases(), isFile); err != nil {
+		if err := firstInside(files, osReleases(), isFile); err != nil {
 			return noMachine(err, "no etc/os-release, without which systemd-nspawn boots nothing", "pack the whole root file system of a distribution, or set boot = false and a command")
 		}
-		_, err := firstInside(files, initPaths(), isProgram)
+		err := firstInside(files, initPaths(), isProgram)
 		return noMachine(err, "no init that can be run: none of "+strings.Join(initPaths(), ", "), "install systemd or another init in it, or set boot = false and a command")
 	}
-	if _, err := firstInside(files, []string{"usr"}, fs.FileInfo.IsDir); err != nil {
+	if err := firstInside(files, []string{"usr"}, fs.FileInfo.IsDir); err != nil {
 		return noMachine(err, "no directory usr, without which systemd-nspawn starts nothing", "pack the root directory itself: tar -C ROOT -cf rootfs.tar .")
 	}
 	program := s.Command.Argv[0]
@@ -48,7 +48,7 @@ func machineStarts(files *os.Root, current string, s *landfast.Service) error {
 			tried = append(tried, dir+"/"+program)
 		}
 	}
-	_, err := firstInside(files, tried, isProgram)
+	err := firstInside(files, tried, isProgram)
 	return noMachine(err, fmt.Sprintf("no program %s that can be run", program), "correct [service] command, or what the root file system contains; links in it are followed as inside")
 }
 
@@ -63,19 +63,19 @@ func noMachine(err error, lacks, hint string) error {
 func isFile(info fs.FileInfo) bool    { return info.Mode().IsRegular() }
 func isProgram(info fs.FileInfo) bool { return info.Mode().IsRegular() && info.Mode()&0o111 != 0 }
 
-// firstInside is the first of several paths that is what it should be. None is
-// an error that is fs.ErrNotExist.
-func firstInside(files *os.Root, paths []string, is func(fs.FileInfo) bool) (string, error) {
+// firstInside looks for the first of several paths that is what it should be.
+// None is fs.ErrNotExist.
+func firstInside(files *os.Root, paths []string, is func(fs.FileInfo) bool) error {
 	for _, p := range paths {
-		at, info, err := inside(files, p)
+		info, err := inside(files, p)
 		switch {
 		case err == nil && is(info):
-			return at, nil
+			return nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return "", err
+			return err
 		}
 	}
-	return "", fs.ErrNotExist
+	return fs.ErrNotExist
 }
 
 // maxLinks is how many links one path may lead through (path_resolution(7)).
@@ -84,7 +84,7 @@ const maxLinks = 40
 // inside resolves a path as a process whose root directory is files would:
 // absolute links start there, and ".." does not lead out. A circle of links, and
 // a file in place of a directory, are fs.ErrNotExist as well.
-func inside(files *os.Root, name string) (string, fs.FileInfo, error) {
+func inside(files *os.Root, name string) (fs.FileInfo, error) {
 	at, todo := ".", strings.Split(name, "/")
 	info, err := files.Lstat(at)
 	for links := 0; err == nil && len(todo) > 0; {
@@ -99,7 +99,7 @@ func inside(files *os.Root, name string) (string, fs.FileInfo, error) {
 			continue
 		}
 		if !info.IsDir() {
-			return "", nil, fs.ErrNotExist
+			return nil, fs.ErrNotExist
 		}
 		next := path.Join(at, part)
 		var found fs.FileInfo
@@ -111,7 +111,7 @@ func inside(files *os.Root, name string) (string, fs.FileInfo, error) {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", nil, fs.ErrNotExist
+			return nil, fs.ErrNotExist
 		}
 		var target string
 		if target, err = files.Readlink(next); err != nil {
@@ -123,5 +123,5 @@ func inside(files *os.Root, name string) (string, fs.FileInfo, error) {
 		}
 		todo = append(strings.Split(target, "/"), todo...)
 	}
-	return at, info, err
+	return info, err
 }

@@ -49,13 +49,7 @@ func unpackRootEntry(ctx context.Context, r io.Reader, h *tar.Header, strip int,
 	case tar.TypeDir:
 		return w.DirAs(name, attr)
 	case tar.TypeReg, tar.TypeGNUSparse:
-		if h.Size > w.Remaining() {
-			return w.TooLarge()
-		}
-		if text, ok := h.PAXRecords[paxCapability]; ok {
-			attr.Capability = []byte(text)
-		}
-		return w.FileAs(ctx, name, attr, h.Size, r)
+		return unpackRootFile(ctx, r, h, name, attr, w)
 	case tar.TypeSymlink:
 		return w.SymlinkAs(name, h.Linkname, attr)
 	case tar.TypeLink:
@@ -66,4 +60,14 @@ func unpackRootEntry(ctx context.Context, r io.Reader, h *tar.Header, strip int,
 		return w.Hardlink(ctx, name, existing)
 	}
 	return tree.Refuse(h.Name, fmt.Sprintf("it is of the unknown type %q", h.Typeflag))
+}
+
+func unpackRootFile(ctx context.Context, r io.Reader, h *tar.Header, name string, attr tree.Attr, w *tree.Writer) error {
+	if h.Size > w.Remaining() {
+		return w.TooLarge()
+	}
+	if text, ok := h.PAXRecords[paxCapability]; ok {
+		attr.Capability = []byte(text)
+	}
+	return w.FileAs(ctx, name, attr, h.Size, r)
 }
