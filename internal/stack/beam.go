@@ -19,7 +19,9 @@ func guessElixir(p project, g *Guess) {
 		g.set("PORT", "4000", "")
 		g.files, g.health = true, "/"
 		g.because("env.PHX_SERVER", "true", "mix.exs has phoenix")
+		return
 	}
+	p.port(g, `System\.(?:get_env|fetch_env!)\("PORT"`, "4000", "config/runtime.exs", "config/releases.exs")
 }
 
 func guessDistillery(p project, g *Guess) {

@@ -63,7 +63,7 @@ func detectors() []detector {
 		{"java", one("pom.xml", "build.gradle", "build.gradle.kts", "*.jar", "target/*.jar"), guessJava},
 		{"static", signPages, guessStatic},
 		{"node", one("package.json"), guessNode},
-		{"", one("Procfile"), func(project, *Guess) {}},
+		{"", one("Procfile"), guessProcfile},
 	}
 }
 
@@ -197,6 +197,11 @@ var (
 	procPlain = regexp.MustCompile(`^(?:[\w@%+=:,./-]|\$PORT\b|\$\{PORT\}| )+$`)
 	procPort  = regexp.MustCompile(`\$PORT\b|\$\{PORT\b`)
 )
+
+// guessProcfile is for projects that nothing but a Procfile tells of.
+func guessProcfile(_ project, g *Guess) {
+	g.source, g.built = ".", "the project as it is"
+}
 
 // procfile takes the command from a Procfile, which its author wrote for just
 // this.
