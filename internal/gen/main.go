@@ -28,6 +28,7 @@ func pages() []page {
 		{"docs/reference/directives.md", directivesPage},
 		{"docs/reference/capabilities.md", capabilitiesPage},
 		{"docs/reference/sandbox.md", sandboxPage},
+		{"docs/reference/stacks.md", stacksPage},
 		{"docs/reference/cli.md", func() ([]byte, error) { return cli.Reference(), nil }},
 		{"docs/reference/exit-codes.md", func() ([]byte, error) { return cli.ExitCodes(), nil }},
 	}

@@ -65,7 +65,7 @@ func allowancesToL() []Allowance {
 			Drops: []string{"PrivateIPC"},
 		},
 		{
-			Name: "jit", Reason: "programs that make machine code while they run: Node, Java, .NET, LuaJIT, PCRE with JIT, Erlang since OTP 24",
+			Name: "jit", Reason: "programs that make machine code while they run: Node, Java, Ruby with YJIT, .NET, LuaJIT, PCRE with JIT; Erlang does without",
 			Drops: []string{"MemoryDenyWriteExecute"},
 		},
 		{
