@@ -246,7 +246,7 @@ func (m *machine) uninstall(ctx context.Context, app *landfast.App, purge, dry b
 // and is no conflict.
 func (m *machine) removal(ctx context.Context, app *landfast.App, purge bool) (*plan.Plan, plan.Changes, error) {
 	p, seen, _, err := m.difference(ctx, app)
-	if err != nil && landfast.KindOf(err) != landfast.Conflict {
+	if err != nil && (p == nil || landfast.KindOf(err) != landfast.Conflict) {
 		return nil, plan.Changes{}, err
 	}
 	return p, plan.Uninstall(p, seen, purge), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -118,7 +119,8 @@ func (h *Host) makeDirs(ctx context.Context, dirs []plan.DirChange) error {
 			return err
 		}
 		attr := atomicfile.Attr{Mode: d.New.Mode, UID: uid, GID: gid}
-		if err := atomicfile.Mkdir(h.root, rel(d.Path), attr); err != nil {
+		err = h.do(d.Path, func(dir *os.Root, base string) error { return atomicfile.Mkdir(dir, base, attr) })
+		if err != nil {
 			return failed("make directory", d.Path, err)
 		}
 	}
@@ -132,19 +134,24 @@ func (h *Host) parents(name string) error {
 	if dir == "/" || dir == "." {
 		return nil
 	}
-	if _, err := h.root.Stat(rel(dir)); !errors.Is(err, fs.ErrNotExist) {
+	above, _, err := h.at(name)
+	if err == nil {
+		return above.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return failed("look at", dir, err)
 	}
 	if err := h.parents(dir); err != nil {
 		return err
 	}
 	// It gets its name with its mode: nobody would mend it later, as no plan names it.
-	temp := atomicfile.TempName(rel(dir))
-	err := atomicfile.Mkdir(h.root, temp, atomicfile.Mode(0o755))
-	if err == nil {
-		err = atomicfile.Rename(h.root, temp, rel(dir))
-	}
-	return failed("make directory", dir, err)
+	return failed("make directory", dir, h.do(dir, func(above *os.Root, base string) error {
+		temp := atomicfile.TempName(base)
+		if err := atomicfile.Mkdir(above, temp, atomicfile.Mode(0o755)); err != nil {
+			return err
+		}
+		return atomicfile.Rename(above, temp, base)
+	}))
 }
 
 func (h *Host) writeFiles(ctx context.Context, files []plan.FileChange) error {
@@ -170,7 +177,10 @@ func (h *Host) writeFiles(ctx context.Context, files []plan.FileChange) error {
 			return err
 		}
 		attr := atomicfile.Attr{Mode: f.New.Mode, UID: uid, GID: gid}
-		if err := atomicfile.WriteFile(h.root, rel(f.Path), []byte(f.New.Content), attr); err != nil {
+		err = h.do(f.Path, func(dir *os.Root, base string) error {
+			return atomicfile.WriteFile(dir, base, []byte(f.New.Content), attr)
+		})
+		if err != nil {
 			return failed("write", f.Path, err)
 		}
 	}
@@ -203,7 +213,7 @@ func (h *Host) remove(ctx context.Context, r removals) error {
 		if err := h.ours(f.Path, f.Old.Mark, names); err != nil {
 			return err
 		}
-		if err := atomicfile.Remove(h.root, rel(f.Path)); err != nil {
+		if err := h.do(f.Path, atomicfile.Remove); err != nil {
 			return failed("remove", f.Path, err)
 		}
 	}
@@ -220,25 +230,17 @@ func (h *Host) remove(ctx context.Context, r removals) error {
 
 // removeDir leaves a directory alone that has got something in it since.
 func (h *Host) removeDir(d plan.DirChange) error {
-	if d.Purge {
-		if err := h.root.RemoveAll(rel(d.Path)); err != nil {
+	err := h.do(d.Path, func(dir *os.Root, base string) error {
+		remove := dir.Remove
+		if d.Purge {
+			remove = dir.RemoveAll
+		}
+		if err := remove(base); err != nil {
 			return err
 		}
-		return h.syncParent(d.Path)
-	}
-	err := h.root.Remove(rel(d.Path))
+		return atomicfile.SyncDir(dir, ".")
+	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return h.syncParent(d.Path)
-}
-
-func (h *Host) syncParent(name string) error {
-	err := atomicfile.SyncDir(h.root, rel(path.Dir(name)))
-	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err

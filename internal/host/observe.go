@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ func (h *Host) Observe(ctx context.Context, p *plan.Plan) (plan.Observed, error)
 		func() error { return h.observeDirs(p, names, &o) },
 		func() error { return h.observeFiles(p, names, &o) },
 		func() error { return h.observeUnits(ctx, p, &o) },
+		func() error { return h.observeOthers(p, &o) },
 	} {
 		if err := step(); err != nil {
 			return plan.Observed{}, err
@@ -252,7 +254,11 @@ func (h *Host) live(p *plan.Plan) (bool, error) {
 
 // node is the file or directory called name. Links are not followed.
 func (h *Host) node(name string, names *accounts) (plan.Node, bool, error) {
-	info, err := h.root.Lstat(rel(name))
+	var info fs.FileInfo
+	err := h.do(name, func(dir *os.Root, base string) (err error) {
+		info, err = dir.Lstat(base)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return plan.Node{}, false, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -201,12 +202,18 @@ func wanted(unit, text string) []string {
 // entry reads the state of one name.
 func (h *Host) entry(name string) (entry, error) {
 	e := entry{Path: name, Kind: entryAbsent}
-	info, err := h.root.Lstat(rel(name))
+	err := h.do(name, func(dir *os.Root, base string) error { return e.read(dir, base) })
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return e, nil
+		return entry{Path: name, Kind: entryAbsent}, nil
 	}
+	return e, failed("read", name, err)
+}
+
+// read fills in what base is in dir.
+func (e *entry) read(dir *os.Root, base string) error {
+	info, err := dir.Lstat(base)
 	if err != nil {
-		return e, failed("look at", name, err)
+		return err
 	}
 	e.Mode = info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -215,16 +222,16 @@ func (h *Host) entry(name string) (entry, error) {
 	switch info.Mode().Type() {
 	case 0:
 		e.Kind = entryFile
-		e.Content, err = h.root.ReadFile(rel(name))
+		e.Content, err = dir.ReadFile(base)
 	case fs.ModeDir:
 		e.Kind = entryDir
 	case fs.ModeSymlink:
 		e.Kind, e.Mode = entryLink, 0
-		e.Target, err = h.root.Readlink(rel(name))
+		e.Target, err = dir.Readlink(base)
 	default:
-		return e, &landfast.Error{Kind: landfast.Conflict, Msg: name + " is a special file", Hint: "move it away"}
+		return &landfast.Error{Kind: landfast.Conflict, Msg: e.Path + " is a special file", Hint: "move it away"}
 	}
-	return e, failed("read", name, err)
+	return err
 }
 
 // restore makes one name what it was.
@@ -243,30 +250,39 @@ func (h *Host) restore(ctx context.Context, want entry) error {
 		return failed("remove", want.Path, err)
 	}
 	attr := atomicfile.Attr{Mode: want.Mode, UID: want.UID, GID: want.GID}
-	if want.Kind != entryAbsent {
-		if err := h.parents(want.Path); err != nil {
-			return err
+	if want.Kind == entryAbsent {
+		return nil
+	}
+	if err := h.parents(want.Path); err != nil {
+		return err
+	}
+	return failed("restore", want.Path, h.do(want.Path, func(dir *os.Root, base string) error {
+		switch want.Kind {
+		case entryFile:
+			return atomicfile.WriteFile(dir, base, want.Content, attr)
+		case entryDir:
+			return atomicfile.Mkdir(dir, base, attr)
+		case entryLink:
+			return atomicfile.Symlink(dir, want.Target, base, attr)
 		}
-	}
-	switch want.Kind {
-	case entryFile:
-		err = atomicfile.WriteFile(h.root, rel(want.Path), want.Content, attr)
-	case entryDir:
-		err = atomicfile.Mkdir(h.root, rel(want.Path), attr)
-	case entryLink:
-		err = atomicfile.Symlink(h.root, want.Target, rel(want.Path), attr)
-	}
-	return failed("restore", want.Path, err)
+		return nil
+	}))
 }
 
 // clearTemp removes what a killed write of a name left beside it. A name that is as
 // it was is not written again, which would do the same.
 func (h *Host) clearTemp(name string) error {
-	temp := atomicfile.TempName(rel(name))
-	if _, err := h.root.Lstat(temp); err != nil {
-		return nil //nolint:nilerr // there is none, or nothing above it
+	err := h.do(name, func(dir *os.Root, base string) error {
+		temp := atomicfile.TempName(base)
+		if _, err := dir.Lstat(temp); err != nil {
+			return nil //nolint:nilerr // there is none
+		}
+		return atomicfile.Remove(dir, temp)
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil // nor anything above it
 	}
-	return failed("remove", "/"+temp, atomicfile.Remove(h.root, temp))
+	return failed("remove what was left of", name, err)
 }
 
 // clear takes away what cannot be replaced in one rename: what was absent, and
@@ -278,7 +294,7 @@ func (h *Host) clear(have, want entry) error {
 	case want.Kind == entryAbsent && have.Kind == entryDir:
 		return h.removeDir(plan.DirChange{Path: want.Path})
 	case want.Kind == entryAbsent, (have.Kind == entryDir) != (want.Kind == entryDir):
-		return atomicfile.Remove(h.root, rel(want.Path))
+		return h.do(want.Path, atomicfile.Remove)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -60,6 +61,7 @@ func (b *builder) check() {
 		b.checkUnits(&a.Services[i])
 	}
 	b.checkDirs()
+	b.checkSystemDirs()
 	b.checkEnvironment()
 	b.checkChroot()
 	b.checkDynamic()
@@ -196,6 +198,8 @@ func (b *builder) checkPassed(s *landfast.Service, key string, d landfast.Direct
 		b.failf(key, "there is no such section; there are Unit, Service, Socket and Install")
 	case d.Section == "Service" && slices.Contains([]string{"User", "Group", "DynamicUser"}, d.Name) && !b.sameAccount(d):
 		b.failf(key, "the directories belong to the account that the keys user, group and dynamic_user name")
+	case d.Section == "Install" && !b.installs(d):
+		b.failf(key, "%q: an app is started by units it names, and has no name but its own", d.Value)
 	default:
 		if err := (unit.Option{Name: d.Name, Value: d.Value}).Check(); err != nil {
 			b.fail(strings.ReplaceAll(key, "\n", `\n`), err)
@@ -231,4 +235,22 @@ func (b *builder) key(s *landfast.Service, name string) string {
 		return "timers." + part + "." + name
 	}
 	return "services." + part + "." + name
+}
+
+// installs reports whether an [Install] directive names units, and no alias that is
+// a unit of the system.
+func (b *builder) installs(d landfast.Directive) bool {
+	switch d.Name {
+	case "Alias", "WantedBy", "RequiredBy", "UpheldBy", "Also":
+	default:
+		return true
+	}
+	for _, name := range strings.Fields(d.Value) {
+		stem, _, _ := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
+		system := strings.HasPrefix(stem, "systemd-") || slices.Contains(strings.Fields("dbus dbus-broker init getty serial-getty console-getty polkit user"), stem)
+		if !unitNames.MatchString(name) || d.Name == "Alias" && (system || path.Ext(name) == ".target") {
+			return false
+		}
+	}
+	return true
 }

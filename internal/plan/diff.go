@@ -58,6 +58,9 @@ func inTheWay(p *Plan, o Observed) error {
 		if n, ok := o.Dirs[d.Path]; ok && !n.Mode.IsDir() {
 			all = append(all, fmt.Sprintf("%s is %s, and the plan needs a directory there", d.Path, kind(n)))
 		}
+		if app := claimed(o, d.Path); app != "" {
+			all = append(all, fmt.Sprintf("%s is, holds or lies in a directory of app %s", d.Path, app))
+		}
 	}
 	for _, f := range p.Files {
 		n, ok := o.Files[f.Path]

@@ -52,7 +52,7 @@ func removeDirs(p *Plan, o Observed, purge bool, gone map[string]bool) []DirChan
 	for _, d := range dirs {
 		n, ok := o.Dirs[d.Path]
 		switch {
-		case !ok || !n.Mode.IsDir() || gone[d.Path]:
+		case !ok || !n.Mode.IsDir() || gone[d.Path] || claimed(o, d.Path) != "":
 			continue
 		case d.Data && purge:
 			out = append(out, DirChange{Path: d.Path, Old: &n, Purge: true, Reason: "with everything in it"})

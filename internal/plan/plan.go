@@ -84,6 +84,8 @@ type Observed struct {
 	Units map[string]landfast.UnitStatus // units of the plan, and those of marked unit files
 	Live  bool                           // the app has a current release
 	Stale map[string]bool                // units that an apply which did not end was about to restart
+	// Others are the directories of the other apps of the host, with their app.
+	Others map[string]string
 }
 
 // Node is one file or directory as it is.
