@@ -201,7 +201,8 @@ func (c *command) uninstall() *cobra.Command {
 that are empty then. Releases, data, history and accounts stay unless --purge is
 given. Files that Landfast did not make are left alone.
 
-` + appArg,
+APP is the name of an app on this host, or the path of its manifest (it has a slash
+or ends in .toml); an app that is uninstalled already needs the path.`,
 		Example: "  sudo landfast uninstall web --plan\n  sudo landfast uninstall web --purge",
 		Args:    cobra.ExactArgs(1),
 

@@ -26,6 +26,12 @@ func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure 
 	if t, ok := errors.AsType[*health.TimeoutError](err); ok {
 		f.Health = t.Answer
 	}
+	if dead, ok := errors.AsType[*health.DeadError](err); ok {
+		// systemd may have started it again by now: what counts was written before.
+		f.Unit = &dead.Status
+		f.Log = r.engine.Log(ctx, dead.Status.Name, "")
+		return f
+	}
 	if st, err := r.engine.Units.Status(ctx, r.app.Main().Unit); err == nil {
 		f.Unit = &st
 		f.Log = r.engine.Log(ctx, st.Name, st.Invocation)
@@ -41,6 +47,8 @@ func (r *run) next(touched bool, cause error) string {
 		return fmt.Sprintf("make room on the disk (`landfast prune %s --keep 1` removes old releases) and start it again", name)
 	case r.Deployment.Failure != nil && r.Deployment.Failure.Error == errInterrupted.Error():
 		return fmt.Sprintf("start it again: `landfast deploy %s`", name)
+	case touched && r.Deployment.From == "":
+		return fmt.Sprintf("mend the release and deploy it again; `landfast logs FILE` and `landfast show FILE %s`, with the path of its landfast.toml, tell more", r.Deployment.ID)
 	case touched:
 		return fmt.Sprintf("mend the release and deploy it again; `landfast logs %s` and `landfast show %s` tell more", name, r.Deployment.ID)
 	}

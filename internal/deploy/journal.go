@@ -9,9 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/atomicfile"
@@ -136,15 +139,43 @@ func (j *journal) close() error { return j.f.Close() }
 
 // readJournal folds the lines of a journal into what is known of its deployment.
 func readJournal(state *os.Root, id string) (*record, error) {
-	b, err := state.ReadFile(journalDir + "/" + id + journalSuffix)
-	if err != nil {
+	name := journalDir + "/" + id + journalSuffix
+	b, err := readRegular(state, name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the journal of %s: %w", id, err)
 	}
-	rec, err := decode(b)
+	var rec *record
+	if err == nil {
+		rec, err = decode(b)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal of %s: %w", id, err)
+		path := filepath.Join(state.Name(), name)
+		return nil, &landfast.Error{
+			Msg: fmt.Sprintf("the journal %s cannot be read", path), Err: err,
+			Hint: "look at it; once it is moved away its deployment counts as ended, whatever it left",
+		}
 	}
 	return rec, nil
+}
+
+// maxJournal is far more than a journal ever holds.
+const maxJournal = 64 << 20
+
+// readRegular reads a file that is one: anything else in its place could block.
+func readRegular(root *os.Root, name string) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxJournal {
+		return nil, errors.New("it is no file of ours")
+	}
+	return io.ReadAll(f)
 }
 
 // decode reads lines up to a torn last one. Any other line that it does not

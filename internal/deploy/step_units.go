@@ -155,6 +155,21 @@ func doRestart(ctx context.Context, r *run) error {
 	return nil
 }
 
+// undoRestart stops what did not run before, ahead of everything else: it must not
+// be started again while its files and directories are taken away.
+func undoRestart(ctx context.Context, r *run) error {
+	sockets, services := splitUnits(r.Before.Units)
+	for _, was := range slices.Concat(sockets, services) {
+		if was.Running() {
+			continue
+		}
+		if err := r.engine.Units.Stop(ctx, was.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openSockets sees to it that the sockets are open, as their unit files say. systemd
 // refuses to open one while its service is up, so the services are stopped first
 // where that is needed.

@@ -55,7 +55,7 @@ var steps = []step{
 	},
 	{
 		name: "restart", summary: "stop the old release, start the new one", when: isRunning,
-		do: doRestart, live: true, blames: true,
+		do: doRestart, undo: undoRestart, back: "stop what did not run before", live: true, blames: true,
 		crash: "old, new or neither runs; undoing note-units starts the old one",
 	},
 	{

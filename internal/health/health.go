@@ -124,10 +124,21 @@ func (w *waiter) settled(ctx, limit context.Context) (string, error) {
 	}
 }
 
+// ask makes one probe, and gives it up when the unit dies: systemd holds the socket
+// of some, and there a probe would wait for a process that is gone.
 func (w *waiter) ask(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	return w.probe(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		_ = w.pass(ctx, probeLimit) // who asks next finds the same
+		cancel()
+	}()
+	answer, err := w.probe(ctx)
+	cancel()
+	<-watched
+	return answer, err
 }
 
 // watchEvery is how often the unit is looked at while time passes.

@@ -136,7 +136,7 @@ func (s *Store) readMeta(id string) (landfast.Release, error) {
 		return meta, &landfast.Error{
 			Kind: landfast.Internal, Err: err,
 			Msg:  fmt.Sprintf("%s does not describe the release %s of %s", s.metaPath(id), id, s.o.App),
-			Hint: "restore the file, or remove it together with " + s.path(id),
+			Hint: "restore the file from a backup, or move it away: the release then counts as gone, and one that is current stays live until the next deployment",
 		}
 	}
 	return meta, nil

@@ -19,7 +19,7 @@ type ill struct {
 }
 
 func ills(port int) []ill {
-	http := "[health]\nhttp = \"/healthz\"\ninterval = \"20ms\"\ntimeout = \"500ms\""
+	http := "[health]\nhttp = \"/healthz\"\ninterval = \"20ms\"\ntimeout = \"2s\""
 	return []ill{
 		{
 			"exits", "exit", nil, "restart",
@@ -41,25 +41,25 @@ func ills(port int) []ill {
 			"unhealthy", "sick",
 			[]string{http},
 			"health",
-			[]string{"not healthy after 500ms", "answered 503 Service Unavailable", "no guests", "unhealthy.service is active (running)", "the disk of the guests is gone"},
+			[]string{"not healthy after 2s", "answered 503 Service Unavailable", "no guests", "unhealthy.service is active (running)", "the disk of the guests is gone"},
 		},
 		{
 			"hangs", "hang",
 			[]string{http},
 			"health",
-			[]string{"not healthy after 500ms", "/healthz"},
+			[]string{"not healthy after 2s", "/healthz"},
 		},
 		{
 			"deaf", "deaf",
-			[]string{fmt.Sprintf("[health]\ntcp = \"127.0.0.1:%d\"\ninterval = \"20ms\"\ntimeout = \"500ms\"", port)},
+			[]string{fmt.Sprintf("[health]\ntcp = \"127.0.0.1:%d\"\ninterval = \"20ms\"\ntimeout = \"2s\"", port)},
 			"health",
-			[]string{"not healthy after 500ms", "connection refused", "this is version"},
+			[]string{"not healthy after 2s", "connection refused", "this is version"},
 		},
 		{
 			"checked", "fail check",
-			[]string{"[health]\nexec = [\"" + wellKnown + "\", \"check\"]\ninterval = \"20ms\"\ntimeout = \"500ms\""},
+			[]string{"[health]\nexec = [\"" + wellKnown + "\", \"check\"]\ninterval = \"20ms\"\ntimeout = \"2s\""},
 			"health",
-			[]string{"not healthy after 500ms", "exited with status 3"},
+			[]string{"not healthy after 2s", "exited with status 3"},
 		},
 		{
 			"migrates", "fail migrate",

@@ -49,7 +49,7 @@ func TestAnAppOfSeveralUnits(t *testing.T) {
 		// A release that fails takes all of them back, and a unit that was dropped comes
 		// back with the rest.
 		a.manifest(strings.Replace(sections[0], `"a", "b"`, `"a", "c"`, 1))
-		a.deploy(a.release("2", "die")).exits(4)
+		a.deploy(a.release("2", "exit")).exits(4)
 		all("active")
 		a.answers("1")
 		if a.sh("systemctl is-active web-worker@c.service || true") == "active" {
