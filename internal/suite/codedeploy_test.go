@@ -203,7 +203,7 @@ func (a *app) bundle(version string) string {
 	return a.dir + "/" + dir
 }
 
-func TestCodeDeployBringsReleasesAndLearnsOfBadOnes(t *testing.T) {
+func TestMIX12CodeDeployBringsReleasesAndLearnsOfBadOnes(t *testing.T) {
 	eachHost(t, func(h *host) {
 		a := h.app("web", 9000).manifest(inRelease, "[health]\nhttp = \"/healthz\"\ninterval = \"20ms\"\ntimeout = \"500ms\"")
 		for version, behave := range map[string]string{"1": "", "2": "sick", "3": "exit", "4": ""} {

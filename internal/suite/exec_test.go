@@ -13,9 +13,9 @@ import (
 // processOwn are the variables that differ from start to start.
 var processOwn = []string{"INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=", "NOTIFY_SOCKET=", "LISTEN_", "TERM=", "MEMORY_PRESSURE_"}
 
-// TestACommandHasWhatTheUnitHas compares what a command of `landfast exec` sees with
+// TestMIX10ACommandHasWhatTheUnitHas compares what a command of `landfast exec` sees with
 // what the running service sees.
-func TestACommandHasWhatTheUnitHas(t *testing.T) {
+func TestMIX10ACommandHasWhatTheUnitHas(t *testing.T) {
 	eachHost(t, func(h *host) {
 		a := h.app("web", 8080).manifest(
 			"[socket]\nlisten = \"8080\"",

@@ -24,7 +24,7 @@ func (h *host) shown(document, name string) string {
 
 // The three configurations that the how-to for people of mix_systemd translates,
 // each deployed, and what the text says of them.
-func TestTranslatedConfigurationsOfMixSystemd(t *testing.T) {
+func TestMIX11TranslatedConfigurations(t *testing.T) {
 	eachHost(t, func(h *host) {
 		a := h.app("shop", 4000)
 		a.release("1", "")

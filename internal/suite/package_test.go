@@ -57,7 +57,7 @@ func (h *host) active(unit, want string) {
 	}
 }
 
-func TestAPackageOfAStagedAppIsAnAppOfTheMachine(t *testing.T) {
+func TestMIX14APackageOfAStagedAppIsAnAppOfTheMachine(t *testing.T) {
 	eachHost(t, func(h *host) {
 		a := h.packaged()
 		one, two := a.pack("1"), a.pack("2")

@@ -24,9 +24,9 @@ import (
 
 var updateStacks = flag.Bool("update-stacks", false, "write what init makes of the projects into testdata/stacks")
 
-// TestStacks takes a project of each stack from nothing but its files to a
+// TestMIX09Stacks takes a project of each stack from nothing but its files to a
 // service, as its maker would, and asks the running process.
-func TestStacks(t *testing.T) {
+func TestMIX09Stacks(t *testing.T) {
 	labtest.Require(t)
 	for _, suite := range stackSuites() {
 		t.Run(suite, func(t *testing.T) { testStacks(t, suite) })
