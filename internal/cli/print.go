@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -51,7 +52,7 @@ func (c *command) printError(err error) {
 	if _, ok := errors.AsType[silent](err); ok {
 		return
 	}
-	err = fullDisk(err)
+	err = withoutRights(fullDisk(err))
 	problems, wrong := errors.AsType[manifest.Errors](err)
 	switch {
 	case c.json:
@@ -69,6 +70,15 @@ func (c *command) printError(err error) {
 	default:
 		fmt.Fprintln(c.std.Err, "landfast:", err)
 	}
+}
+
+// withoutRights adds what to do when something may not be looked at, where nothing
+// has been said yet.
+func withoutRights(err error) error {
+	if e, ok := errors.AsType[*landfast.Error](err); ok && e.Hint != "" || os.Geteuid() == 0 || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return &landfast.Error{Kind: landfast.KindOf(err), Err: err, Hint: "run as root"}
 }
 
 // fullDisk adds what to do about a full disk, where nothing has been said yet.

@@ -66,9 +66,13 @@ func Stream(ctx context.Context, w io.Writer, q Query) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return &landfast.Error{Kind: landfast.Unavailable, Msg: "journalctl is not installed", Hint: "logs are read from systemd's journal", Err: err}
 	}
+	hint := ""
+	if strings.Contains(stderr.String(), "insufficient permissions") {
+		hint = "run as root, or join the group systemd-journal"
+	}
 	return &landfast.Error{
 		Kind: landfast.Unavailable,
-		Msg:  fmt.Sprintf("cannot read the journal: %s", strings.TrimSpace(stderr.String())), Err: err,
+		Msg:  fmt.Sprintf("cannot read the journal: %s", strings.TrimSpace(stderr.String())), Err: err, Hint: hint,
 	}
 }
 
