@@ -235,5 +235,13 @@ func TestWithoutRootItSaysSo(t *testing.T) {
 		if left := h.tree("/srv", "/etc/landfast", "/var/lib/landfast"); strings.Contains(left, "web") {
 			h.t.Errorf("a user without rights made:\n%s", left)
 		}
+		a.deploy("1").code0()
+		for _, verb := range []string{"status web", "releases web", "show web last", "logs web", "exec web -- id", "plan web"} {
+			if r := ann(verb); r.code == 0 {
+				h.t.Errorf("landfast %s as a user: exit code 0\n%s", verb, r.all)
+			} else {
+				r.says("run as root")
+			}
+		}
 	})
 }
