@@ -59,7 +59,7 @@ func (c *command) locate(root string, args []string) (located, error) {
 		return local, nil
 	}
 	return located{}, &landfast.Error{
-		Kind: landfast.NotFound, Msg: fmt.Sprintf("there is no app %q on this host", arg), Hint: known(root),
+		Kind: landfast.NotFound, Msg: fmt.Sprintf("there is no app %q on this host", arg), Hint: whereIs(root, arg),
 	}
 }
 
@@ -78,6 +78,15 @@ func (c *command) locateDefault(root string) (located, error) {
 	return located{}, &landfast.Error{
 		Kind: landfast.Invalid, Msg: "which app? There is no landfast.toml here", Hint: known(root),
 	}
+}
+
+// whereIs is a hint for an app that is not installed. One that was leaves what is
+// remembered of it, and so does a first deployment that failed.
+func whereIs(root, app string) string {
+	if _, err := os.Stat(filepath.Join(root, "/var/lib/landfast", filepath.Base(app))); err == nil {
+		return "it has left something: name the path of its manifest, such as ./landfast.toml"
+	}
+	return known(root)
 }
 
 // known is a hint that lists the apps of the host.
