@@ -30,7 +30,7 @@ func (h *Host) at(name string) (*os.Root, string, error) {
 		prefix = path.Join(prefix, part)
 		var next *os.Root
 		if trusted {
-			next, err = h.root.OpenRoot(prefix)
+			next, err = h.openDir(prefix)
 		} else {
 			next, err = openReal(dir, part, "/"+prefix)
 		}
@@ -44,6 +44,18 @@ func (h *Host) at(name string) (*os.Root, string, error) {
 		}
 	}
 	return dir, path.Base(rel(name)), nil
+}
+
+// openDir opens a directory below the root. A file in its place is ENOTDIR.
+func (h *Host) openDir(name string) (*os.Root, error) {
+	dir, err := h.root.OpenRoot(name)
+	if err == nil {
+		return dir, nil
+	}
+	if info, serr := h.root.Stat(name); serr == nil && !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: "/" + name, Err: syscall.ENOTDIR}
+	}
+	return nil, err
 }
 
 // do runs f on the directory that name lies in.
