@@ -108,6 +108,11 @@ type Service struct {
 	RestartFlag string
 	// Machine is what a service of kind nspawn boots.
 	Machine *Machine
+	// Overlap: at a cutover the new release's process starts before the old one's
+	// is stopped, so both run for a while. False: the old one is stopped first.
+	Overlap bool
+	// MaxOverlap is how long both may run; 0: as long as the old one drains.
+	MaxOverlap time.Duration
 }
 
 // InstanceMark stands for the name of the instance (systemd's %i) in the texts of
@@ -219,6 +224,7 @@ type Health struct {
 	Grace    time.Duration // before the first check; kind unit: how long it must stay up
 	Interval time.Duration // between checks
 	Timeout  time.Duration // of everything together
+	Watch    time.Duration // behind the commit: how long the release is watched, and rolled back if it goes bad
 }
 
 // Hooks are commands that belong to a deployment, each an argument list run as
@@ -237,14 +243,36 @@ type NamedCommand struct {
 // Strategy is how traffic moves from the old release to the new one.
 type Strategy string
 
-// The strategies known so far.
+// The strategies.
 const (
-	StrategyRestart Strategy = "restart" // stop the old, start the new
+	StrategyRestart Strategy = "restart" // stop the old, start the new; with a socket, requests wait meanwhile
+	StrategyHandoff Strategy = "handoff" // both take from one socket that systemd holds; then the old one drains
+	StrategySteer   Strategy = "steer"   // each on a port of its own; the kernel moves the public port
+	StrategyRelay   Strategy = "relay"   // each on a port of its own; `landfast relay` holds the public port
 )
+
+// Instanced reports whether each release runs as a unit of its own beside the
+// one it replaces.
+func (s Strategy) Instanced() bool { return s != StrategyRestart }
+
+// Ported reports whether each release listens on a private port of its own.
+func (s Strategy) Ported() bool { return s == StrategySteer || s == StrategyRelay }
 
 // Cutover says how the new release takes over.
 type Cutover struct {
 	Strategy Strategy
+	Listen   []string      // steer, relay: the public addresses; a port alone is all addresses
+	Drain    time.Duration // how long the old release may take to finish what it has
+	Rehearse bool          // handoff: start the new release on a private socket first, and probe it there
+	Smoke    []Smoke       // requests that must be answered well before any traffic arrives
+	Proxy    string        // relay: "", "v1" or "v2", the PROXY protocol towards the app
+}
+
+// Smoke is one request to a release that has no traffic yet.
+type Smoke struct {
+	Path   string
+	Status int    // 0: any of 200-399
+	Body   string // a text that the body must contain
 }
 
 // SourceKind is where a release comes from.
