@@ -24,6 +24,11 @@ type Event struct {
 	// Location and Digest name an artifact instead of a commit; "": as the manifest says.
 	Location string `json:"location,omitempty"`
 	Digest   string `json:"digest,omitempty"`
+	// Closed says why the event is not to take effect: no trigger wants its branch,
+	// the branch was deleted. It is queued all the same, so that there is a record.
+	Closed string `json:"closed,omitempty"`
+	// Of is the id of the event that ActionCancel takes back while it still waits.
+	Of string `json:"of,omitempty"`
 	// Release is what ActionRollback returns to; "": the last good one.
 	Release string `json:"release,omitempty"`
 	Force   bool   `json:"force,omitempty"`
@@ -40,5 +45,6 @@ type Action string
 const (
 	ActionDeploy   Action = "deploy"
 	ActionRollback Action = "rollback"
+	ActionCancel   Action = "cancel" // an event that still waits
 	ActionUpdate   Action = "update" // of Landfast itself
 )
