@@ -108,11 +108,11 @@ type Service struct {
 	RestartFlag string
 	// Machine is what a service of kind nspawn boots.
 	Machine *Machine
-	// Overlap: at a cutover the new release's process starts before the old one's
-	// is stopped, so both run for a while. False: the old one is stopped first.
+	// Overlap: each release runs as a unit of its own, web@ID.service, so that at a
+	// cutover the new one starts before the old one is stopped. Unit is then an
+	// anchor that stands for whichever release is current. False: one unit, in which
+	// the old release is stopped before the new one starts.
 	Overlap bool
-	// MaxOverlap is how long both may run; 0: as long as the old one drains.
-	MaxOverlap time.Duration
 }
 
 // InstanceMark stands for the name of the instance (systemd's %i) in the texts of
@@ -271,8 +271,7 @@ type Cutover struct {
 // Smoke is one request to a release that has no traffic yet.
 type Smoke struct {
 	Path   string
-	Status int    // 0: any of 200-399
-	Body   string // a text that the body must contain
+	Status int // the status wanted
 }
 
 // SourceKind is where a release comes from.

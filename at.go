@@ -21,6 +21,12 @@ func (a *App) At(dir string) *App {
 		for j, c := range s.BeforeStart {
 			s.BeforeStart[j] = c.At(current, dir)
 		}
+		for _, c := range []**Command{&s.Stop, &s.Reload} {
+			if *c != nil {
+				at := (*c).At(current, dir)
+				*c = &at
+			}
+		}
 		s.Working = moved(s.Working, current, dir)
 		s.Env = slices.Clone(s.Env)
 		for j := range s.Env {

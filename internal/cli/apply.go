@@ -29,7 +29,7 @@ func absRoot(root string) (string, error) { return filepath.Abs(root) }
 
 // difference is the plan of an app and what the machine lacks of it.
 func (m *machine) difference(ctx context.Context, app *landfast.App) (*plan.Plan, plan.Observed, plan.Changes, error) {
-	facts, err := m.Facts(ctx)
+	facts, err := m.facts(ctx, app)
 	if err != nil {
 		return nil, plan.Observed{}, plan.Changes{}, err
 	}

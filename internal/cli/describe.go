@@ -32,7 +32,7 @@ one run, each with its place. It needs no root and touches nothing.
 			if err != nil {
 				return err
 			}
-			p, err := plan.Build(l.app, plan.Facts{})
+			p, err := plan.Build(l.app, plan.Facts{Instance: plan.Example()})
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ offline and without root, and the same manifest gives the same bytes.
 			if err := knownSystemd(version); err != nil {
 				return err
 			}
-			p, err := plan.Build(l.app, plan.Facts{Systemd: version})
+			p, err := plan.Build(l.app, plan.Facts{Systemd: version, Instance: plan.Example()})
 			if err != nil {
 				return err
 			}

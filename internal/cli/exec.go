@@ -161,7 +161,7 @@ func (c *command) runInUnit(ctx context.Context, m *machine, app *landfast.App, 
 	if p := cmd.Argv[0]; strings.Contains(p, "/") && !strings.HasPrefix(p, "/") {
 		cmd.Argv[0] = app.Paths.Current + "/" + p
 	}
-	facts, err := m.Facts(ctx)
+	facts, err := m.facts(ctx, app)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/landfast/landfast/internal/host"
 	"github.com/landfast/landfast/internal/logs"
 	"github.com/landfast/landfast/internal/manifest"
+	"github.com/landfast/landfast/internal/plan"
 	"github.com/landfast/landfast/internal/release"
 	"github.com/landfast/landfast/internal/release/tree"
 	"github.com/landfast/landfast/internal/source"
@@ -81,7 +82,9 @@ func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
 		Parse: func(text string) (*landfast.App, error) {
 			return manifest.Parse(localManifest, []byte(text))
 		},
-		Dialer: &net.Dialer{},
+		Dialer:   &net.Dialer{},
+		FreePort: freePort,
+		PortFree: func(port int) bool { return bind(port) == nil },
 		Log: func(ctx context.Context, unit, invocation string) []string {
 			return logs.Tail(ctx, unit, invocation, 12)
 		},
@@ -90,6 +93,25 @@ func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
 		Watch:  watch,
 		Staged: m.staged,
 	}
+}
+
+// freePort finds a port of the loopback address that nobody has.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // it is one of TCP
+}
+
+// bind tries to take a port, and gives it back.
+func bind(port int) error {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // open gets a source for an app, within the limits of its manifest.
@@ -116,6 +138,24 @@ func (m *machine) store(app *landfast.App) (*release.Store, error) {
 		State:    filepath.Join(m.root, "/var/lib/landfast", app.Name),
 		RootFS:   app.Main().Kind == landfast.KindNspawn,
 	}), nil
+}
+
+// facts are those of the machine and of the release of app that runs there.
+func (m *machine) facts(ctx context.Context, app *landfast.App) (plan.Facts, error) {
+	facts, err := m.Facts(ctx)
+	if err != nil || len(app.Overlapping()) == 0 {
+		return facts, err
+	}
+	store, err := m.store(app)
+	if err != nil {
+		return facts, err
+	}
+	if facts.Instance.Release, err = store.Current(); err != nil || facts.Instance.Release == "" {
+		return facts, err
+	}
+	rel, err := store.Get(facts.Instance.Release)
+	facts.Instance.Port = rel.Port
+	return facts, err
 }
 
 // history reads the last deployments of an app; an app that never had one has none.

@@ -37,6 +37,9 @@ func (c *command) logs() *cobra.Command {
 				q.Units = append(q.Units, u.Name)
 			}
 			q.Units = append(q.Units, deploy.HookUnits(l.app.Name)...)
+			for _, s := range l.app.Overlapping() {
+				q.Units = append(q.Units, s.InstancePrefix()+"*.service")
+			}
 			if c.json {
 				q.Output = "json"
 			}
@@ -89,7 +92,7 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 	if err := needsRelease(m, app, verb); err != nil {
 		return err
 	}
-	facts, err := m.Facts(ctx)
+	facts, err := m.facts(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func powerOrder(units []plan.Unit, verb string) []string {
 	for _, u := range units {
 		switch {
 		case u.Manual:
+		case u.Anchor && verb == "restart": // with the instance that it stands for
 		case u.Socket:
 			sockets = append(sockets, u.Name)
 		case u.Prepare:

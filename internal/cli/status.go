@@ -10,6 +10,7 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/health"
+	"github.com/landfast/landfast/internal/plan"
 	"github.com/landfast/landfast/internal/systemd"
 )
 
@@ -141,7 +142,7 @@ func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, 
 	if err := m.releaseStatus(app, &s); err != nil {
 		return s, err
 	}
-	p, _, changes, err := m.difference(ctx, app)
+	p, seen, changes, err := m.difference(ctx, app)
 	switch {
 	case landfast.KindOf(err) == landfast.Conflict:
 		s.Drift = append(s.Drift, err.Error())
@@ -158,6 +159,12 @@ func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, 
 				return s, err
 			}
 			s.Units = append(s.Units, st)
+		}
+		for _, u := range plan.Superseded(p, seen).Units {
+			if st := seen.Units[u.Unit]; st.Running() {
+				s.Units = append(s.Units, st)
+				s.Drift = append(s.Drift, u.Unit+" still runs, and is not the current release")
+			}
 		}
 	}
 	last, err := m.history(app.Name, 1)
@@ -201,7 +208,7 @@ func (m *machine) healthNow(ctx context.Context, app *landfast.App, release stri
 	if release == "" {
 		return false, "no release yet"
 	}
-	st, err := m.units.Status(ctx, app.Main().Unit)
+	st, err := m.units.Status(ctx, app.Main().InstanceUnit(release))
 	if err != nil {
 		return false, err.Error()
 	}

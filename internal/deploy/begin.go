@@ -22,7 +22,12 @@ type intent struct {
 // begin looks at everything that can be looked at without changing anything, and
 // writes the first line of the journal. What is wrong up to here is no deployment.
 func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
-	p, c, err := e.compare(ctx, in.app)
+	// Its release has no id yet. What is wrong with everything else shows here.
+	p, seen, err := e.look(ctx, in.app, landfast.Instance{})
+	if err != nil {
+		return nil, err
+	}
+	c, err := plan.Diff(p, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +61,7 @@ func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
 			Actor: in.actor, Status: landfast.StatusRunning, Started: now.UTC(),
 		},
 		Manifest: in.app.Manifest,
-		Before:   before{Snapshot: snapshot, Sockets: reopensSocket(c)},
+		Before:   before{Snapshot: snapshot},
 	}
 	j, err := newJournal(state, b)
 	if err != nil {
@@ -69,22 +74,20 @@ func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
 	}, nil
 }
 
-// compare makes the plan of app and its difference to the machine.
-func (e *Engine) compare(ctx context.Context, app *landfast.App) (*plan.Plan, plan.Changes, error) {
+// look makes the plan of app, with the units of one release, and looks at what
+// the machine has of it.
+func (e *Engine) look(ctx context.Context, app *landfast.App, i landfast.Instance) (*plan.Plan, plan.Observed, error) {
 	facts, err := e.Host.Facts(ctx)
 	if err != nil {
-		return nil, plan.Changes{}, err
+		return nil, plan.Observed{}, err
 	}
+	facts.Instance = i
 	p, err := plan.Build(app, facts)
 	if err != nil {
-		return nil, plan.Changes{}, err
+		return nil, plan.Observed{}, err
 	}
 	seen, err := e.Host.Observe(ctx, p)
-	if err != nil {
-		return nil, plan.Changes{}, err
-	}
-	c, err := plan.Diff(p, seen)
-	return p, c, err
+	return p, seen, err
 }
 
 // reopensSocket reports whether c changes a socket unit that is there already.

@@ -31,10 +31,13 @@ type Host interface {
 	// Restore puts back what Snapshot recorded, writes only what differs, and makes
 	// systemd read changed unit files.
 	Restore(ctx context.Context, snapshot json.RawMessage) error
+	// Put writes a unit that a reboot forgets, in place of a former one of that name,
+	// and starts nothing. systemd knows it when Put returns.
+	Put(ctx context.Context, unit, text string) error
 	// RunOnce runs a oneshot unit with the given text, waits for its end, and leaves
 	// no trace of it but its log. A unit that fails is no error: its status says so.
 	RunOnce(ctx context.Context, unit, text string) (landfast.UnitStatus, error)
-	// Forget removes what an interrupted RunOnce of the unit left.
+	// Forget stops a unit of Put or of an interrupted RunOnce, and removes it.
 	Forget(ctx context.Context, unit string) error
 }
 
@@ -59,6 +62,7 @@ type Releases interface {
 	Previous(current string) (landfast.Release, error)
 	Activate(id string) (previous string, err error)
 	Deactivate() error
+	SetPort(id string, port int) error
 	SetState(id string, state landfast.ReleaseState, reason string) error
 	MarkLive(id string, at time.Time) error
 	KnownBad(digest string) (landfast.Release, bool, error)
@@ -77,6 +81,8 @@ type Engine struct {
 	Releases func(app *landfast.App) (Releases, error)
 	Parse    func(manifest string) (*landfast.App, error) // a manifest kept with a release or a journal
 	Dialer   health.Dialer                                // for the health check
+	FreePort func() (int, error)                          // a port of the loopback address that nobody has, for a while
+	PortFree func(port int) bool                          // whether nobody has it
 	Log      Log
 	State    func(app string) (*os.Root, error) // /var/lib/landfast/APP, made when missing
 	Now      func() time.Time

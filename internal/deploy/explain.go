@@ -9,6 +9,7 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/health"
+	"github.com/landfast/landfast/internal/plan"
 )
 
 // explain gathers what a person needs to see of a failure, before it is undone:
@@ -20,7 +21,12 @@ func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure 
 		f.Log = c.log
 		return f
 	}
-	if s.name != "restart" && s.name != "health" {
+	unit := r.mainUnit()
+	switch s.name {
+	case "cutover", "health":
+	case "rehearse":
+		unit = plan.RehearsalService(r.app)
+	default:
 		return f
 	}
 	if t, ok := errors.AsType[*health.TimeoutError](err); ok {
@@ -32,7 +38,7 @@ func (r *run) explain(ctx context.Context, s step, err error) *landfast.Failure 
 		f.Log = r.engine.Log(ctx, dead.Status.Name, "")
 		return f
 	}
-	if st, err := r.engine.Units.Status(ctx, r.app.Main().Unit); err == nil {
+	if st, err := r.engine.Units.Status(ctx, unit); err == nil {
 		f.Unit = &st
 		f.Log = r.engine.Log(ctx, st.Name, st.Invocation)
 	}

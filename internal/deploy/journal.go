@@ -41,6 +41,7 @@ type entry struct {
 	Begin   *beginning                `json:"begin,omitempty"`
 	To      string                    `json:"to,omitempty"`
 	Units   []landfast.UnitStatus     `json:"units,omitempty"`
+	Plan    *planned                  `json:"plan,omitempty"`
 	Step    *landfast.StepRecord      `json:"step,omitempty"`
 	Status  landfast.DeploymentStatus `json:"status,omitempty"`
 	Failure *landfast.Failure         `json:"failure,omitempty"`
@@ -51,6 +52,7 @@ type entryKind string
 const (
 	entryBegin   entryKind = "begin"
 	entryTo      entryKind = "to"      // the release has its final id
+	entryPlan    entryKind = "plan"    // what the release changes, and how it was
 	entryUnits   entryKind = "units"   // how the units were before anything live was touched
 	entryStep    entryKind = "step"    // a step changed its status
 	entryStatus  entryKind = "status"  // the deployment changed its status
@@ -68,8 +70,17 @@ type beginning struct {
 // before is how the machine was.
 type before struct {
 	Snapshot json.RawMessage       `json:"snapshot"`        // files and directories, as Host.Snapshot gave them
-	Sockets  bool                  `json:"sockets"`         // a socket that is open changes, so it is opened anew
 	Units    []landfast.UnitStatus `json:"units,omitempty"` // of every unit of the old and the new plan
+	Planned  planned               `json:"planned,omitzero"`
+}
+
+// planned is what is known once the release has its id.
+type planned struct {
+	Instance landfast.Instance `json:"instance"`           // how the new release runs
+	Former   landfast.Instance `json:"former"`             // how the one before it does
+	Snapshot json.RawMessage   `json:"snapshot,omitempty"` // what installing touches, as Host.Snapshot gave it
+	Sockets  bool              `json:"sockets"`            // a socket that is open changes, so it is opened anew
+	Replaced []string          `json:"replaced,omitempty"` // units of other releases
 }
 
 // record is a journal that was read.
@@ -213,6 +224,8 @@ func (rec *record) fold(e entry) error {
 		rec.beginning = *e.Begin
 	case e.Kind == entryTo:
 		d.To = e.To
+	case e.Kind == entryPlan && e.Plan != nil:
+		rec.Before.Planned = *e.Plan
 	case e.Kind == entryUnits:
 		rec.Before.Units = e.Units
 	case e.Kind == entryStep && e.Step != nil:

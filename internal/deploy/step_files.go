@@ -42,7 +42,7 @@ func doInstall(ctx context.Context, r *run) error {
 }
 
 func undoInstall(ctx context.Context, r *run) error {
-	return r.engine.Host.Restore(ctx, r.Before.Snapshot)
+	return r.engine.Host.Restore(ctx, r.Before.Planned.Snapshot)
 }
 
 // withoutStarts leaves out what the cutover does: starts, and stops of what stays.

@@ -11,7 +11,7 @@ import (
 // doHealth waits for the main service to be healthy.
 func doHealth(ctx context.Context, r *run) error {
 	h := r.app.Health
-	answer, err := health.Wait(ctx, h, r.app.Main().Unit, r.engine.Units, r.probe(h))
+	answer, err := health.Wait(ctx, h, r.mainUnit(), r.engine.Units, r.probe(h))
 	if err == nil && answer != "" {
 		r.note(answer)
 	}

@@ -51,6 +51,7 @@ func (r *run) runCommand(ctx context.Context, hook string, c landfast.Command, r
 	if err != nil {
 		return err
 	}
+	facts.Instance.Port = r.Before.Planned.Instance.Port
 	text, err := plan.Oneshot(r.app.At(release), facts, c.At(r.app.Paths.Current, release))
 	if err != nil {
 		return err

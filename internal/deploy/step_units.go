@@ -14,7 +14,7 @@ import (
 // touched.
 func doNoteUnits(ctx context.Context, r *run) error {
 	var units []landfast.UnitStatus
-	for _, name := range unitNames(r.plan, r.changes) {
+	for _, name := range append(unitNames(r.plan, r.changes), r.Before.Planned.Replaced...) {
 		st, err := r.engine.Units.Status(ctx, name)
 		if err != nil {
 			return err
@@ -114,62 +114,6 @@ func (r *run) again(ctx context.Context, unit string) error {
 	return r.engine.Units.Start(ctx, unit)
 }
 
-// doRestart is the cutover: each service is stopped and started once. Sockets stay
-// open meanwhile, so clients wait instead of being refused, unless a socket itself
-// has changed or is new. What runs before the services runs again, and timers and
-// path units wait anew behind them; what these start is left alone.
-func doRestart(ctx context.Context, r *run) error {
-	var sockets, before, services []string
-	for _, u := range r.plan.Units {
-		switch {
-		case u.Socket:
-			sockets = append(sockets, u.Name)
-		case u.Prepare:
-			before = append(before, u.Name)
-		case !u.Manual && !u.Trigger:
-			services = append(services, u.Name)
-		}
-	}
-	if err := r.openSockets(ctx, sockets, services); err != nil {
-		return err
-	}
-	for _, u := range before {
-		if err := r.again(ctx, u); err != nil {
-			return err
-		}
-	}
-	for _, u := range r.plan.Units {
-		if u.Trigger {
-			services = append(services, u.Name)
-		}
-	}
-	for _, s := range services {
-		// Earlier starts must not count against this one.
-		if err := r.engine.Units.ResetFailed(ctx, s); err != nil {
-			return err
-		}
-		if err := r.engine.Units.Restart(ctx, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// undoRestart stops what did not run before, ahead of everything else: it must not
-// be started again while its files and directories are taken away.
-func undoRestart(ctx context.Context, r *run) error {
-	sockets, services := splitUnits(r.Before.Units)
-	for _, was := range slices.Concat(sockets, services) {
-		if was.Running() {
-			continue
-		}
-		if err := r.engine.Units.Stop(ctx, was.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // openSockets sees to it that the sockets are open, as their unit files say. systemd
 // refuses to open one while its service is up, so the services are stopped first
 // where that is needed.
@@ -180,7 +124,7 @@ func (r *run) openSockets(ctx context.Context, sockets, services []string) error
 		if err != nil {
 			return err
 		}
-		if r.Before.Sockets || st.Active != "active" {
+		if r.Before.Planned.Sockets || st.Active != "active" {
 			closed = append(closed, s)
 		}
 	}

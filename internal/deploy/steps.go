@@ -29,6 +29,11 @@ var steps = []step{
 		crash: "complete or not there, by one rename; undo removes it",
 	},
 	{
+		name: "plan", summary: "work out what the release changes",
+		do:    doPlan,
+		crash: "nothing has changed",
+	},
+	{
 		name: "preflight", summary: "check that it can start",
 		do:    doPreflight,
 		crash: "nothing has changed",
@@ -37,6 +42,11 @@ var steps = []step{
 		name: "migrate", summary: "run the migrate hooks", when: hasMigrations,
 		do: doMigrate, undo: undoMigrate, back: "stop the hook", live: true, blames: true,
 		crash: "the hook may still run; undo stops it, and cannot take back what it did",
+	},
+	{
+		name: "rehearse", summary: "try the release on a private socket", when: isRehearsed,
+		do: doRehearse, undo: undoRehearse, back: "stop the rehearsal", blames: true,
+		crash: "the rehearsal may still run, where no client reaches it; undo stops it",
 	},
 	{
 		name: "note-units", summary: "note which units run", when: isRunning,
@@ -54,9 +64,9 @@ var steps = []step{
 		crash: "current names the old or the new release, by one rename; undo points it back",
 	},
 	{
-		name: "restart", summary: "stop the old release, start the new one", when: isRunning,
-		do: doRestart, undo: undoRestart, back: "stop what did not run before", live: true, blames: true,
-		crash: "old, new or neither runs; undoing note-units starts the old one",
+		name: "cutover", summary: "let the new release take over", when: isRunning,
+		do: doCutover, undo: undoCutover, back: "let the old release have the traffic, stop what did not run before", live: true, blames: true,
+		crash: "old, new, both or neither runs; undoing note-units starts the old one",
 	},
 	{
 		name: "health", summary: "wait until it is healthy", when: isRunning,
@@ -79,12 +89,18 @@ var steps = []step{
 		crash: "done again: an after hook may run twice",
 	},
 	{
+		name: "retire", summary: "stop what the new release replaced", when: isInstanced,
+		do:    doRetire,
+		crash: "done again",
+	},
+	{
 		name: "prune", summary: "remove old releases",
 		do:    doPrune,
 		crash: "done again",
 	},
 }
 
+func isInstanced(r *run) bool   { return len(r.app.Overlapping()) > 0 }
 func isDeploy(r *run) bool      { return r.Deployment.Verb == landfast.VerbDeploy }
 func isRunning(r *run) bool     { return !r.engine.Staged }
 func hasMigrations(r *run) bool { return isDeploy(r) && isRunning(r) && len(r.app.Hooks.Migrate) > 0 }

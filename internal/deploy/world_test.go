@@ -129,6 +129,8 @@ func (w *world) newEngine() *deploy.Engine {
 		Parse:    func(text string) (*landfast.App, error) { return manifest.Parse("landfast.toml", []byte(text)) },
 		Log:      func(context.Context, string, string) []string { return []string{"a line of the log"} },
 		State:    w.host.State,
+		FreePort: func() (int, error) { return 40001, nil },
+		PortFree: func(int) bool { return true },
 		// A fixed time makes two runs comparable; ids still differ.
 		Now:   func() time.Time { return time.Date(2026, 11, 21, 1, 30, 0, 0, time.UTC) },
 		Watch: func(e deploy.Event) { w.events = append(w.events, e) },
@@ -149,7 +151,10 @@ func (w *world) behave(unit, text string) systemdtest.Behaviour {
 		return systemdtest.Behaviour{}
 	}
 	current := filepath.Join(w.root, "srv/web/current")
-	if unit != "web.service" { // a hook: it says where it runs
+	if strings.Contains(text, "/bin/systemctl") { // an anchor
+		return systemdtest.Behaviour{Oneshot: true}
+	}
+	if unit != "web.service" { // a hook or an instance: it says where it runs
 		for line := range strings.Lines(text) {
 			if dir, ok := strings.CutPrefix(line, "WorkingDirectory="); ok {
 				current = filepath.Join(w.root, strings.TrimSpace(dir))
@@ -160,12 +165,13 @@ func (w *world) behave(unit, text string) systemdtest.Behaviour {
 	if err != nil {
 		return systemdtest.Behaviour{Exit: 203}
 	}
-	if unit == "web.service" {
-		target, _ := os.Readlink(current)
-		w.mu.Lock()
-		w.running[unit] = target
-		w.mu.Unlock()
+	target, _ := os.Readlink(current)
+	if target == "" {
+		target = filepath.Base(current)
 	}
+	w.mu.Lock()
+	w.running[unit] = target
+	w.mu.Unlock()
 	switch strings.TrimSpace(string(behaviour)) {
 	case "exits":
 		return systemdtest.Behaviour{Exit: 1}
@@ -273,11 +279,17 @@ func (w *world) state() string {
 		return nil
 	})
 	w.must(err)
-	for _, unit := range []string{"web.socket", "web.service"} {
+	instances, err := filepath.Glob(filepath.Join(w.root, "etc/systemd/system/web*@2*.service"))
+	w.must(err)
+	units := []string{"web.socket", "web.service", "web-rehearsal.socket", "web-rehearsal.service"}
+	for _, i := range instances {
+		units = append(units, filepath.Base(i))
+	}
+	for _, unit := range units {
 		st, err := w.units.Status(w.t.Context(), unit)
 		w.must(err)
 		fmt.Fprintf(&b, "%s is %s %s, needs reload: %v", unit, st.Load, st.Active, st.NeedReload)
-		if unit == "web.service" && st.Active == "active" {
+		if st.Sub == "running" && strings.HasSuffix(unit, ".service") {
 			w.mu.Lock()
 			fmt.Fprintf(&b, ", runs %s", w.running[unit])
 			w.mu.Unlock()

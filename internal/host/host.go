@@ -65,7 +65,12 @@ func (h *Host) Facts(ctx context.Context) (plan.Facts, error) {
 	if err != nil {
 		return plan.Facts{}, err
 	}
-	return plan.Facts{Systemd: version}, nil
+	facts := plan.Facts{Systemd: version}
+	if !h.staged() {
+		// Without a name of its own the plan has the usual one.
+		facts.Program, _ = os.Executable()
+	}
+	return facts, nil
 }
 
 // staged reports whether the root is a tree that is not running.

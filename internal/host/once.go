@@ -26,29 +26,13 @@ type unitFailure interface {
 // With RemainAfterExit=yes in its text the status of one that succeeded also
 // tells its invocation; otherwise systemd has forgotten it by then.
 func (h *Host) RunOnce(ctx context.Context, unit, text string) (st landfast.UnitStatus, err error) {
-	if unit == "" || strings.Contains(unit, "/") {
-		return st, &landfast.Error{Kind: landfast.Invalid, Msg: "cannot run a unit called " + unit}
-	}
-	name := runtimeDir + "/" + unit
-	// The leavings of a run that was killed would have its own state and text.
-	if err := h.Forget(ctx, unit); err != nil {
+	if err := transient(unit); err != nil {
 		return st, err
-	}
-	if err := h.parents(name); err != nil {
-		return st, err
-	}
-	if err := atomicfile.WriteFile(h.root, rel(name), []byte(text), atomicfile.Mode(0o644)); err != nil {
-		return st, failed("write", name, err)
 	}
 	// The end of ctx must not leave a process behind.
 	defer func() { err = errors.Join(err, h.Forget(context.WithoutCancel(ctx), unit)) }()
-	if st, err = h.units.Status(ctx, unit); err != nil {
+	if err := h.Put(ctx, unit, text); err != nil {
 		return st, err
-	}
-	if st.NeedReload {
-		if err := h.units.Reload(ctx); err != nil {
-			return st, err
-		}
 	}
 	err = h.units.Start(ctx, unit)
 	if failure, ok := errors.AsType[unitFailure](err); ok {
@@ -60,7 +44,39 @@ func (h *Host) RunOnce(ctx context.Context, unit, text string) (st landfast.Unit
 	return h.units.Status(ctx, unit)
 }
 
-// Forget stops a unit that RunOnce started and removes what is left of it. It is
+// transient refuses what is not the name of a unit.
+func transient(unit string) error {
+	if unit == "" || strings.Contains(unit, "/") {
+		return &landfast.Error{Kind: landfast.Invalid, Msg: "cannot run a unit called " + unit}
+	}
+	return nil
+}
+
+// Put writes a unit that a reboot forgets, in place of a former one of that name,
+// and starts nothing. systemd knows it when Put returns.
+func (h *Host) Put(ctx context.Context, unit, text string) error {
+	if err := transient(unit); err != nil {
+		return err
+	}
+	name := runtimeDir + "/" + unit
+	// The leavings of a run that was killed would have its own state and text.
+	if err := h.Forget(ctx, unit); err != nil {
+		return err
+	}
+	if err := h.parents(name); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(h.root, rel(name), []byte(text), atomicfile.Mode(0o644)); err != nil {
+		return failed("write", name, err)
+	}
+	st, err := h.units.Status(ctx, unit)
+	if err != nil || !st.NeedReload {
+		return err
+	}
+	return h.units.Reload(ctx)
+}
+
+// Forget stops a unit of Put, or one that RunOnce started and removes what is left of it. It is
 // no error when there is nothing.
 func (h *Host) Forget(ctx context.Context, unit string) error {
 	name := runtimeDir + "/" + unit

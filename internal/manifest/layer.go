@@ -115,6 +115,7 @@ func (d *decoder) app(root *node) (*landfast.App, error) {
 	m := &manifest{}
 	d.section("", m, d.root)
 	m.dynamic(d)
+	m.cutover.ports(d)
 	d.resolve()
 	app := m.build(d)
 	if err := d.err(); err != nil {

@@ -28,6 +28,7 @@ type manifest struct {
 	hooks                   hooks
 	commands                named
 	cutover                 cutover
+	smoke                   smoke
 	source                  artifact
 	releases                releases
 	sandbox                 sandbox
@@ -57,7 +58,6 @@ func (m *manifest) build(d *decoder) *landfast.App {
 		Env:         m.env.vars(),
 		EnvFiles:    m.env.fileList(),
 		Dirs:        m.dirs.build(),
-		Cutover:     landfast.Cutover{Strategy: landfast.Strategy(m.cutover.strategy.value)},
 		Source:      m.source.build(d),
 		Releases:    m.releases.build(),
 		Sandbox:     landfast.Sandbox{Profile: m.sandbox.profile.value, Allow: m.sandbox.allow.values()},
@@ -67,6 +67,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	current := app.Paths.Current
 	app.Before = m.environment.build(d, current, m.service.name.value)
 	app.Services = m.buildServices(d, current)
+	app.Cutover = m.cutover.build(d, m, app)
 	app.Health = m.health.build(d, current, m)
 	app.Commands = m.commands.build(d, current)
 	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current)}

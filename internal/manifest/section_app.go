@@ -82,20 +82,6 @@ func (h *hooks) keys() []key {
 	}
 }
 
-// cutover is [cutover].
-type cutover struct {
-	strategy text
-}
-
-func (c *cutover) keys() []key {
-	return []key{
-		{
-			name: "strategy", value: c.strategy.as(words(string(landfast.StrategyRestart))), def: `"restart"`, example: `"restart"`,
-			doc: "`restart` stops the old release and starts the new one. With a [socket], requests wait meanwhile.",
-		},
-	}
-}
-
 // releases is [releases].
 type releases struct {
 	keep, maxFiles integer

@@ -165,7 +165,7 @@ func (h *health) buildHTTP(d *decoder, m *manifest, built *landfast.Health) {
 // unknownYet reports whether a port may well be set, but in a text that is bad
 // and reported already.
 func (h *health) unknownYet(m *manifest) bool {
-	if h.port.src != nil || m.socket.listen.src != nil {
+	if h.port.src != nil || m.socket.listen.src != nil || m.cutover.listen.src != nil {
 		return true
 	}
 	for _, v := range m.env.list {
@@ -184,6 +184,10 @@ func (h *health) origin(m *manifest) (origin, socket string, found bool) {
 	}
 	if listen := m.socket.listen.values(); len(listen) > 0 {
 		origin, socket = listenOrigin(listen[0])
+		return origin, socket, true
+	}
+	if public := m.cutover.listen.values(); m.cutover.ported() && len(public) > 0 {
+		origin, socket = listenOrigin(public[0])
 		return origin, socket, true
 	}
 	if port, ok := m.env.find("PORT"); ok && goodPort(port, false) {

@@ -23,6 +23,7 @@ type extra struct {
 	working   text
 	instances instances
 	env       ownEnv
+	overlap   overlap
 	socket    socket
 	systemd   directives
 }
@@ -70,7 +71,7 @@ func (s *services) freeDoc() (doc, example string) {
 func (e *extra) keys() []key {
 	keys := e.service.processKeys(`"${service_name}-` + e.id + `"`)
 	keys = append(keys, workingKey(&e.working))
-	keys = slices.Concat(keys, e.service.restartKeys(), e.service.unitKeys())
+	keys = slices.Concat(keys, e.service.restartKeys(), e.service.unitKeys(), e.overlap.keys())
 	return append(
 		keys,
 		key{
@@ -118,6 +119,7 @@ func (e *extra) build(d *decoder, current string) landfast.Service {
 	if built.Instances = e.instances.names(d); built.Instances != nil {
 		built.Unit = strings.TrimSuffix(built.Unit, ".service") + "@.service"
 	}
+	e.overlap.build(d, e.id, &built)
 	if e.socket.on {
 		built.Socket = e.socket.build(d, e.service.name.value)
 		if built.Instances != nil {

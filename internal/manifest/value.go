@@ -252,7 +252,8 @@ func itoa(i int) string { return strconv.Itoa(i) }
 
 // quote is a value as a message shows it.
 func quote(s string) string {
-	return `"` + strings.ReplaceAll(s, landfast.InstanceMark, "${"+instanceRef+"}") + `"`
+	s = strings.ReplaceAll(s, landfast.InstanceMark, "${"+instanceRef+"}")
+	return `"` + strings.ReplaceAll(s, landfast.PortMark, "${"+privatePort+"}") + `"`
 }
 
 // quoteAll is a list for people: "a", "b" or "c".

@@ -17,7 +17,10 @@ import (
 // What the host's systemd is too old for is left out or replaced by what did
 // the same before, and Plan.Notes says so.
 func Build(app *landfast.App, facts Facts) (*Plan, error) {
-	b := &builder{app: app, version: facts.Systemd, plan: &Plan{App: app.Name, Current: app.Paths.Current}}
+	b := &builder{
+		app: app, version: facts.Systemd, program: facts.Program, instance: facts.Instance,
+		plan: &Plan{App: app.Name, Current: app.Paths.Current},
+	}
 	b.check()
 	if err := b.err(); err != nil {
 		return nil, err // the rest relies on sound names and paths
@@ -32,7 +35,11 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 	}
 	b.environmentCommand()
 	for i := range app.Services {
-		b.service(&app.Services[i])
+		if app.Services[i].Overlap {
+			b.overlapping(i)
+		} else {
+			b.service(&app.Services[i])
+		}
 	}
 	for i := range app.Services {
 		b.timer(&app.Services[i])
@@ -51,7 +58,9 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 // builder collects a plan, and what is wrong with the app.
 type builder struct {
 	app      *landfast.App
-	version  int // of systemd; 0: the newest
+	version  int    // of systemd; 0: the newest
+	program  string // see Facts
+	instance landfast.Instance
 	plan     *Plan
 	wrong    []error
 	template bool     // the unit that is being made has instances

@@ -31,6 +31,7 @@ func (b *builder) environmentCommand() {
 	s.Unit, s.Type, s.Restart, s.Kind = e.Unit, "oneshot", "no", landfast.KindProcess
 	s.Command, s.BeforeStart, s.Stop, s.Reload, s.Socket, s.Timer = e.Command, nil, nil, nil, nil, nil
 	s.After, s.Wants, s.Requires, s.Identifier = e.After, nil, nil, ""
+	s.Overlap = false
 	s.Env, s.Systemd, s.Instances, s.RestartFlag, s.RestartDelay = nil, nil, nil, "", 0
 	if s.StartTimeout == 0 {
 		s.StartTimeout = environmentLimit
@@ -39,7 +40,12 @@ func (b *builder) environmentCommand() {
 	b.unitSection(f, &s)
 	b.process(f, &s)
 	sec := f.Section("Service")
-	sec.Add("RemainAfterExit", "yes")
+	// Where releases overlap, each of them needs it at its own start, and to run it
+	// again must not stop the one that serves: it does not remain, and is needed anew.
+	again := slices.ContainsFunc(b.app.Services, func(s landfast.Service) bool { return s.Overlap })
+	if !again {
+		sec.Add("RemainAfterExit", "yes")
+	}
 	b.environment(sec, &s)
 	b.output(f, &s, e.File)
 	b.lifetime(f, &s)
@@ -47,7 +53,7 @@ func (b *builder) environmentCommand() {
 	b.sandbox(f, &s)
 	b.chroot(f, &s)
 	b.unitFile(e.Unit, f)
-	b.plan.Units = append(b.plan.Units, Unit{Name: e.Unit, Prepare: true})
+	b.plan.Units = append(b.plan.Units, Unit{Name: e.Unit, Prepare: !again, Manual: again})
 }
 
 // output adds the command, and puts what it writes into a file.

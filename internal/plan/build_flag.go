@@ -72,27 +72,7 @@ func (b *builder) restartService(s *landfast.Service, name, flag string) {
 	sec.Add("ExecStart", b.ok(key)(unit.Command("", argv)))
 	// The timer's visits are not worth a line each.
 	b.addSince(f, 236, "Service", "LogLevelMax", "notice")
-	lines, err := unit.Profile("strict")
-	if err != nil {
-		b.fail(key, err)
-		return
-	}
-	for _, l := range lines {
-		now, ok := l.For(b.version)
-		switch {
-		case !ok || l.Directive == "PrivateUsers": // the flag is another user's
-			continue
-		case l.Directive == "CapabilityBoundingSet":
-			now.Value = "CAP_DAC_OVERRIDE"
-		case l.Directive == "RestrictAddressFamilies":
-			now.Value = "AF_UNIX"
-		case l.Directive == "ProtectHome" && below(s.RestartFlag, "/home"):
-			now.Value = "no"
-		case l.Directive == "PrivateTmp" && (below(s.RestartFlag, "/tmp") || below(s.RestartFlag, "/var/tmp")):
-			now.Value = "no"
-		}
-		f.Section("Service").Add(now.Directive, now.Value)
-	}
+	b.systemctlOnly(f, key, s.RestartFlag, "CAP_DAC_OVERRIDE")
 	b.add(f, "Service", "ReadWritePaths", b.ok(key)(unit.PathList("", path.Dir(s.RestartFlag))))
 	b.unitFile(name, f)
 }

@@ -59,15 +59,11 @@ func unitsOf(s *landfast.Service) []string {
 }
 
 func (b *builder) unitSection(f *unit.File, s *landfast.Service) {
-	description := b.app.Description
-	if description == "" {
-		description = b.app.Name
-	}
-	if s.Unit != b.app.Main().Unit {
-		description += " (" + strings.TrimRight(strings.TrimSuffix(s.Unit, ".service"), "@") + ")"
-	}
 	sec := f.Section("Unit")
-	text := b.ok("description")(unit.Literal(description))
+	text := b.ok("description")(unit.Literal(b.description(s)))
+	if s.Overlap {
+		text += ", release " + path.Base(b.app.Paths.Current)
+	}
 	if len(s.Instances) > 0 {
 		text += " %i"
 	}
@@ -103,6 +99,18 @@ func (b *builder) unitSection(f *unit.File, s *landfast.Service) {
 	// service it gave up on is closed for good. A crash loop has to end when a
 	// good release arrives, without anybody resetting it.
 	b.add(f, "Unit", "StartLimitIntervalSec", "0")
+}
+
+// description is what people see of a service.
+func (b *builder) description(s *landfast.Service) string {
+	text := b.app.Description
+	if text == "" {
+		text = b.app.Name
+	}
+	if s.Unit != b.app.Main().Unit {
+		text += " (" + strings.TrimRight(strings.TrimSuffix(s.Unit, ".service"), "@") + ")"
+	}
+	return text
 }
 
 func (b *builder) process(f *unit.File, s *landfast.Service) {
@@ -219,7 +227,7 @@ func (b *builder) preserve(d landfast.Dir, s *landfast.Service) string {
 	if d.Kind != landfast.RuntimeDir || d.Preserve == "yes" {
 		return d.Preserve
 	}
-	if len(b.app.Services) > 1 || len(s.Instances) > 1 || b.app.Before != nil {
+	if len(b.app.Services) > 1 || len(s.Instances) > 1 || b.app.Before != nil || s.Overlap {
 		b.notef("%s is kept when a service stops: all services of the app use it", d.Path)
 		return "yes"
 	}

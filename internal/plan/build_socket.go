@@ -18,12 +18,7 @@ func (b *builder) socket(s *landfast.Service) {
 	f := &unit.File{}
 	f.Section("Unit").Add("Description", b.ok("description")(unit.Literal(b.app.Name+" socket")))
 	sec := f.Section("Socket")
-	for _, l := range k.Listen {
-		sec.Add("ListenStream", b.ok("socket.listen")(unit.Literal(l)))
-	}
-	if slices.ContainsFunc(k.Listen, func(l string) bool { return strings.HasPrefix(l, "/") }) {
-		b.socketFile(f, k)
-	}
+	b.listens(f, k)
 	if k.Backlog > 0 {
 		sec.Add("Backlog", strconv.Itoa(k.Backlog))
 	}
@@ -42,6 +37,16 @@ func (b *builder) socket(s *landfast.Service) {
 	b.passThrough(f, s, "Socket")
 	b.unitFile(k.Unit, f)
 	b.plan.Units = append(b.plan.Units, Unit{Name: k.Unit, Enable: true, Socket: true})
+}
+
+// listens adds the addresses.
+func (b *builder) listens(f *unit.File, k *landfast.Socket) {
+	for _, l := range k.Listen {
+		f.Section("Socket").Add("ListenStream", b.ok("socket.listen")(unit.Literal(l)))
+	}
+	if slices.ContainsFunc(k.Listen, func(l string) bool { return strings.HasPrefix(l, "/") }) {
+		b.socketFile(f, k)
+	}
 }
 
 // socketFile adds who may connect to a UNIX socket. Its file goes with the unit:

@@ -33,7 +33,7 @@ func TestBuildGoldens(t *testing.T) {
 			app := readApp(t, ar)
 			var got []txtar.File
 			for _, v := range versions(ar) {
-				p, err := plan.Build(app, plan.Facts{Systemd: v})
+				p, err := plan.Build(app, plan.Facts{Systemd: v, Instance: plan.Example()})
 				prefix := ""
 				if len(versions(ar)) > 1 {
 					prefix = strconv.Itoa(v)

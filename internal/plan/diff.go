@@ -138,13 +138,39 @@ func diffFiles(p *Plan, o Observed) []FileChange {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Files)) {
-		if n := o.Files[name]; !wanted[name] && n.Mark == p.App && n.Mode.IsRegular() {
+		if n := o.Files[name]; !wanted[name] && n.Mark == p.App && n.Mode.IsRegular() && !p.retains(name) {
 			remove = append(remove, FileChange{Path: name, Old: &n, Reason: "is no longer in the plan"})
 		}
 	}
 	byPath := func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) }
 	slices.SortFunc(write, byPath)
 	return append(write, remove...)
+}
+
+// retains reports whether a file is the unit of another release.
+func (p *Plan) retains(name string) bool {
+	return slices.ContainsFunc(p.Retained, func(prefix string) bool {
+		id, ok := strings.CutPrefix(name, prefix)
+		return ok && landfast.CheckReleaseID(strings.TrimSuffix(id, ".service")) == nil
+	})
+}
+
+// Superseded are the units of other releases than that of the plan, and the
+// changes that take them away.
+func Superseded(p *Plan, o Observed) Changes {
+	var c Changes
+	for _, name := range slices.Sorted(maps.Keys(o.Files)) {
+		n := o.Files[name]
+		if n.Mark != p.App || !n.Mode.IsRegular() || !p.retains(name) {
+			continue
+		}
+		if slices.ContainsFunc(p.Files, func(f File) bool { return f.Path == name }) {
+			continue
+		}
+		c.Files = append(c.Files, FileChange{Path: name, Old: &n, Reason: "its release has been replaced"})
+		c.Units = append(c.Units, UnitChange{Unit: path.Base(name), Action: ActionStop, Reason: "its release has been replaced"})
+	}
+	return c
 }
 
 // permissions are the bits that a plan decides.

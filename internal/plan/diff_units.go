@@ -27,7 +27,9 @@ func diffUnits(c *Changes, p *Plan, o Observed) {
 		if unit, ok := unitOf(f.Path); ok {
 			d.files[unit] = f
 			// A change of owner or mode alone needs no reload.
-			c.Reload = c.Reload || f.Old == nil || f.New == nil || f.Old.Content != f.New.Content
+			// Nor does a unit that systemd has never seen: it reads the file when it is asked for it.
+			fresh := f.Old == nil && p.instance(unit)
+			c.Reload = c.Reload || !fresh && (f.Old == nil || f.New == nil || f.Old.Content != f.New.Content)
 		}
 	}
 	for _, f := range c.Files {
@@ -146,9 +148,23 @@ func (d *unitDiff) activity(u Unit, moved map[string]bool, again bool) {
 	}
 }
 
+// change is what happens to the file that defines a unit: its own, or its template's.
+func (d *unitDiff) change(unit string) (FileChange, bool) {
+	if f, ok := d.files[unit]; ok {
+		return f, true
+	}
+	f, ok := d.files[fileOf(unit)]
+	return f, ok
+}
+
+// instance reports whether a unit is one release of a service of the plan.
+func (p *Plan) instance(unit string) bool {
+	return slices.ContainsFunc(p.Units, func(u Unit) bool { return u.Instance && u.Name == unit })
+}
+
 // outdated says why a running unit does not run with its planned text, or "".
 func (d *unitDiff) outdated(unit string) string {
-	f, changed := d.files[fileOf(unit)]
+	f, changed := d.change(unit)
 	switch {
 	case changed && f.New != nil && (f.Old == nil || f.Old.Content != f.New.Content):
 		return "its unit file changes"
@@ -176,7 +192,7 @@ func (d *unitDiff) movedSockets() map[string]bool {
 
 // installChanges reports whether the links of an enabled unit would differ.
 func (d *unitDiff) installChanges(unit string) bool {
-	f, ok := d.files[fileOf(unit)]
+	f, ok := d.change(unit)
 	return ok && f.Old != nil && f.New != nil && install(f.Old.Content) != install(f.New.Content)
 }
 

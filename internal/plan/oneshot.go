@@ -39,6 +39,9 @@ type TransientOptions struct {
 //
 // Variables in TransientOptions.Env yield to files of variables, as all do.
 func Transient(app *landfast.App, facts Facts, o TransientOptions) (string, error) {
+	if facts.Instance.Port != 0 {
+		app = app.Run(landfast.Instance{Port: facts.Instance.Port})
+	}
 	s, err := serviceNamed(app, o.Unit)
 	if err != nil {
 		return "", err
@@ -65,7 +68,7 @@ func Transient(app *landfast.App, facts Facts, o TransientOptions) (string, erro
 	once.Systemd = nil
 	s.Type, s.Restart, s.StartTimeout = "oneshot", "no", o.Limit
 	s.Command, s.BeforeStart, s.Stop, s.Reload, s.Socket = o.Command, nil, nil, nil, nil
-	s.Timer, s.RestartFlag = nil, ""
+	s.Timer, s.RestartFlag, s.Overlap = nil, "", false
 	s.Env = append(s.Env[:len(s.Env):len(s.Env)], o.Env...)
 	if o.Working != "" {
 		s.Working = o.Working

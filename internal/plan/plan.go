@@ -15,6 +15,17 @@ import (
 // Facts are the properties of a host that a plan depends on.
 type Facts struct {
 	Systemd int // version; 0: the newest this program knows
+	// Program is the path of this program on the host, for the units that call it;
+	// "": /usr/local/bin/landfast.
+	Program string
+	// Instance is the release that runs, or is to run, where each has units of its
+	// own. Without one the plan has none of these.
+	Instance landfast.Instance
+}
+
+// Example stands for a release where nothing is deployed, as in what render prints.
+func Example() landfast.Instance {
+	return landfast.Instance{Release: "20260101T000000Z-example", Port: 20000}
 }
 
 // Plan is everything an app needs on a host.
@@ -29,6 +40,10 @@ type Plan struct {
 	// Current is the path of the link to the live release. The plan does not make
 	// it; whether it is there decides whether apply may start anything.
 	Current string
+	// Retained begins the paths of units of other releases than that of the plan.
+	// They are no drift: what runs them goes on, and the deployment that replaces
+	// them takes them away.
+	Retained []string
 }
 
 // File is one file, carrying our mark in its first line.
@@ -72,6 +87,11 @@ type Unit struct {
 	Trigger bool
 	// Manual: something else starts it, and nobody else does.
 	Manual bool
+	// Anchor: it stands for the instance of the current release, which it starts,
+	// and which stops with it.
+	Anchor bool
+	// Instance: it is one release of a service, and runs beside others.
+	Instance bool
 }
 
 // Observed is what a host holds of the things a plan may name. It is gathered

@@ -21,6 +21,11 @@ func (s *Store) SetState(id string, state landfast.ReleaseState, reason string) 
 	})
 }
 
+// SetPort says which private port a release listens on.
+func (s *Store) SetPort(id string, port int) error {
+	return s.change(id, func(meta *landfast.Release) { meta.Port = port })
+}
+
 // MarkLive says that a release was committed at that time: it is good. The order
 // in which releases were live is kept even if the clock has stepped back. Earlier
 // releases with the same digest, forced back from bad, are not bad any more.

@@ -11,8 +11,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -279,6 +277,16 @@ func (f *Fake) jobError(ctx context.Context, job, name, result string) error {
 func (f *Fake) stop(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for part, u := range f.units {
+		if strings.Contains(u.text, "\nPartOf="+name+"\n") {
+			f.end(part)
+		}
+	}
+	f.end(name)
+}
+
+// end stops one unit.
+func (f *Fake) end(name string) {
 	u := f.units[name]
 	if u == nil {
 		return
@@ -337,21 +345,6 @@ func (f *Fake) forget(name string) {
 	}
 }
 
-// read gives the text and the path of a unit file, or two empty strings.
-func (f *Fake) read(name string) (text, path string) {
-	file := name
-	if prefix, instance, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(instance, ".") {
-		file = prefix + "@" + filepath.Ext(name) // an instance has the file of its template
-	}
-	for _, dir := range []string{unitDir, runtimeDir} {
-		b, err := os.ReadFile(filepath.Join(f.root, dir, file))
-		if err == nil {
-			return string(b), "/" + dir + "/" + file
-		}
-	}
-	return "", ""
-}
-
 // begin starts a unit that does not hang, and reports whether it came up.
 func (u *unit) begin(b Behaviour) bool {
 	u.result, u.exit, u.dies = "success", 0, time.Time{}
@@ -359,6 +352,8 @@ func (u *unit) begin(b Behaviour) bool {
 	case b.Exit != 0 || b.Result != "":
 		u.fail(cmp.Or(b.Result, "exit-code"), b.Exit)
 		return false
+	case b.Oneshot && strings.Contains(u.text, "\nRemainAfterExit=yes\n"):
+		u.enter("active", "exited")
 	case b.Oneshot:
 		u.enter("inactive", "dead")
 	default:

@@ -125,3 +125,20 @@ func links(name, text string) []string {
 	}
 	return out
 }
+
+// read gives the text and the path of a unit file, or two empty strings.
+func (f *Fake) read(name string) (text, path string) {
+	files := []string{name}
+	if prefix, instance, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(instance, ".") {
+		files = append(files, prefix+"@"+filepath.Ext(name)) // without one of its own, an instance has the file of its template
+	}
+	for _, file := range files {
+		for _, dir := range []string{unitDir, runtimeDir} {
+			b, err := os.ReadFile(filepath.Join(f.root, dir, file))
+			if err == nil {
+				return string(b), "/" + dir + "/" + file
+			}
+		}
+	}
+	return "", ""
+}
