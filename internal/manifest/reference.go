@@ -109,6 +109,10 @@ func writeTables(b *strings.Builder, path string, s section) {
 		if name == "dirs" {
 			writeDirTable(b)
 		}
+		if name == "secrets" {
+			b.WriteString("\nOne of the keys that say where it comes from has to be set:\n")
+			writeSection(b, &secretFields{})
+		}
 		writeTables(b, name, t.section)
 	}
 }

@@ -1,0 +1,65 @@
+package plan
+
+import (
+	"path"
+
+	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/unit"
+)
+
+// fetchedVariable names the directory of fetched configuration to the app.
+const fetchedVariable = "FETCHED_DIR"
+
+// credentials lets a process read the secrets. systemd copies them, as root, into
+// a directory that this process alone sees; neither the unit nor the arguments
+// hold one. What is a variable as well is in a file that systemd reads as root.
+func (b *builder) credentials(sec *unit.Section) {
+	at := b.app.Paths.Settings
+	for _, s := range b.app.Secrets {
+		name := "LoadCredential"
+		if s.Kind == landfast.SecretEncrypted {
+			name = "LoadCredentialEncrypted"
+		}
+		if d, ok := unit.Lookup("Service", name); ok && !d.Known(b.version) {
+			continue // checkSettings has said so where that is all there is
+		}
+		sec.Add(name, s.Name+":"+b.ok("secrets."+s.Name)(unit.Path(path.Join(at, "credentials", s.Name))))
+	}
+	if b.app.HasVariables() {
+		sec.Add("EnvironmentFile", b.ok("secrets")(unit.EnvFile(path.Join(at, "environment"), false)))
+	}
+}
+
+// fetched names the directory of fetched configuration.
+func (b *builder) fetched(sec *unit.Section) {
+	if c := b.app.Config; c != nil {
+		sec.Add("Environment", b.assignment("config.dir", landfast.Var{Name: fetchedVariable, Value: c.Dir}))
+	}
+}
+
+// checkSettings refuses secrets that could not reach the app.
+func (b *builder) checkSettings() {
+	for _, s := range b.app.Secrets {
+		key := "secrets." + s.Name
+		switch {
+		case !credentialNames.MatchString(s.Name):
+			b.failf(key, "%q cannot be the name of a credential", s.Name)
+		case s.Kind == landfast.SecretEncrypted && !b.has(250):
+			b.failf(key, "systemd %d does not know encrypted credentials (since 250): take another source", b.version)
+		case !b.has(247) && !s.Env:
+			b.failf(key, "systemd %d does not know credentials (since 247): write env = true to have it as a variable", b.version)
+		case !b.has(247):
+			b.notef("systemd %d does not know credentials (since 247): %s is a variable alone", b.version, s.Name)
+		}
+	}
+	for i := range b.app.Services {
+		if s := &b.app.Services[i]; s.Kind == landfast.KindNspawn && (len(b.app.Secrets)+len(b.app.Parameters) > 0 || b.app.Config != nil) {
+			b.failf(b.key(s, "kind"), "secrets and configuration do not reach into a machine: let it fetch them itself, or bind a directory")
+		}
+	}
+	if c := b.app.Config; c != nil {
+		if err := unit.CheckPath(c.Dir); err != nil {
+			b.failf("config.dir", "%q: %w", c.Dir, err)
+		}
+	}
+}
