@@ -60,11 +60,12 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 		// The release belongs to others than the machine's users, and is not to be
 		// given to them: the kernel maps their numbers. It does not do so for an
 		// overlay.
-		how := "--read-only"
+		argv = append(argv, "--private-users=pick", "--private-users-ownership=map", "--read-only")
 		if m.Boot {
-			how = "--volatile=state" // with a /var in memory
+			// An init wants a /var that it can write. --volatile=state would do the same,
+			// and keeps the users from being mapped (EBUSY).
+			argv = append(argv, "--tmpfs=/var:mode=0755")
 		}
-		argv = append(argv, "--private-users=pick", "--private-users-ownership=map", how)
 		b.notef("the machine cannot write its release; mapped users need Linux 5.12, and a file system that can map them")
 	default:
 		// What is written goes to memory, and with the machine.
