@@ -155,6 +155,78 @@ SEALED = { encrypted = "/etc/credstore.encrypted/sealed" }`)
 			return err == nil && status == 200, body
 		})
 		a.nobodyElseSees("one")
+
+		a.landfast("uninstall", "web", "--purge").code0()
+		if got := h.sh("ls -d /etc/web /var/lib/landfast/web /run/credentials/web.service 2>/dev/null || true"); got != "" {
+			h.t.Errorf("left after a purge: %s", got)
+		}
+	})
+}
+
+// TestAReleaseOfS3 fetches it with its digest.
+func TestAReleaseOfS3(t *testing.T) {
+	clouded(t, func(h *host) {
+		a := h.app("web", 8080).manifest()
+		a.release("1", "")
+		digest := h.sh("cd /root/web; tar -czf 1.tar.gz -C 1 .; cloud put " + cloudAddress + " shop-releases/web/1.tar.gz <1.tar.gz; sha256sum 1.tar.gz | cut -d' ' -f1")
+		a.deploy("s3://shop-releases/web/1.tar.gz").exits(2).says("needs its digest")
+		a.deploy("s3://shop-releases/web/1.tar.gz", "--digest", "sha256:"+strings.Repeat("0", 64)).exits(2).says("it was damaged or replaced")
+		a.deploy("s3://shop-releases/web/2.tar.gz", "--digest", "sha256:"+digest).exits(2).says("NoSuchKey")
+		a.deploy("s3://shop-releases/web/1.tar.gz", "--digest", "sha256:"+digest).code0()
+		a.answers("1")
+		if got := h.sh("ls /var/lib/landfast/web/work"); got != "" {
+			h.t.Errorf("left of the downloads: %s", got)
+		}
+		h.write("/root/web/landfast.toml", h.read("/root/web/landfast.toml")+"\n[source]\narchive = \"s3://shop-releases/web/1.tar.gz\"\ndigest = \"sha256:"+digest+"\"\n")
+		a.landfast("deploy").code0()
+		a.answers("1")
+		a.isWell()
+	})
+}
+
+// TestEachReleaseHasItsOwnSecrets: where two releases run at once, each has what it
+// came with, also when it is started again.
+func TestEachReleaseHasItsOwnSecrets(t *testing.T) {
+	clouded(t, func(h *host) {
+		a := h.app("web", 8080).manifest(
+			"[socket]\nlisten = \"8080\"", "[cutover]\nstrategy = \"handoff\"",
+			"[dirs]\nconfiguration = true", "[config]\ns3 = \"s3://shop-config/production\"",
+			"[env]\nfiles = \"${fetched_dir}/environment\"",
+			"[secrets]\nTOKEN = { ssm = \"/web/token\", env = true }")
+		change := func(value string) {
+			h.setCloud(value)
+			h.sh("printf OF_S3=s3-" + value + " | cloud put " + cloudAddress + " shop-config/production/environment")
+		}
+		has := func(value string) {
+			h.t.Helper()
+			r := a.report()
+			unit := "web@" + a.current() + ".service"
+			for _, v := range []string{"TOKEN=token-" + value, "OF_S3=s3-" + value} {
+				if !slices.Contains(r.Env, v) {
+					h.t.Errorf("%s lacks %s: %q", unit, v, r.Env)
+				}
+			}
+			if got := h.sh("cat /run/credentials/" + unit + "/TOKEN"); got != "token-"+value {
+				h.t.Errorf("%s has %q, want that of %s", unit, got, value)
+			}
+			a.landfast("exec", "web", "--", "/bin/sh", "-c", "cat $CREDENTIALS_DIRECTORY/TOKEN").code0().says("token-" + value)
+		}
+		change("one")
+		a.deploy(a.release("1", "")).code0()
+		has("one")
+		change("two")
+		a.deploy(a.release("2", "")).code0()
+		has("two")
+		change("three")
+		a.deploy(a.release("3", "exit")).exits(1).says("rehearse")
+		has("two")
+		h.sh("systemctl restart web.service")
+		has("two")
+		a.landfast("secrets", "refresh", "web", "--restart").code0()
+		has("three")
+		a.landfast("rollback", "web").code0()
+		has("three") // the world has changed: there is no way back behind a refresh
+		a.isWell()
 	})
 }
 
