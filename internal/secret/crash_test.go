@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/atomicfile/crashtest"
 	"github.com/landfast/landfast/internal/secret"
 )
@@ -148,4 +149,21 @@ func TestUndoKilledEverywhere(t *testing.T) {
 			t.Errorf("left\n%s\nwant\n%s", got, want)
 		}
 	})
+}
+
+// Root writes nothing into a directory that is another's, or not one.
+func TestConfigurationGoesNowhereElse(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "state"), 0o755), os.MkdirAll(filepath.Join(dir, "elsewhere"), 0o755), os.MkdirAll(filepath.Join(dir, "etc"), 0o755),
+		os.Symlink("../elsewhere", filepath.Join(dir, "etc/web"))); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, refresh(dir, "one"), landfast.Conflict, "is not a directory of root's")
+	if err := os.Remove(filepath.Join(dir, "etc/web")); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, refresh(dir, "one"), landfast.Conflict, "cannot put configuration into")
+	if found, err := os.ReadDir(filepath.Join(dir, "elsewhere")); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", found, err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"syscall"
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/atomicfile"
@@ -69,7 +70,7 @@ func (s *Store) inConfig(f func(root *os.Root) error) error {
 	if s.config == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(s.config)
+	root, err := s.openConfig()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -77,6 +78,31 @@ func (s *Store) inConfig(f func(root *os.Root) error) error {
 		return err
 	}
 	return errors.Join(f(root), root.Close())
+}
+
+// openConfig opens the configuration directory, which must be one and root's: root
+// writes nothing where somebody else could put a link in the way.
+func (s *Store) openConfig() (*os.Root, error) {
+	name := path.Clean(s.config)
+	looked, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := looked.Sys().(*syscall.Stat_t)
+	if !looked.IsDir() || !ok || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return nil, &landfast.Error{
+			Kind: landfast.Conflict, Msg: name + " is not a directory of root's, so no configuration is put into it",
+			Hint: "look who made it; `landfast apply` makes it as it should be",
+		}
+	}
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(looked, opened) {
+		return nil, errors.Join(fmt.Errorf("%s was replaced while it was opened", name), err, root.Close())
+	}
+	return root, nil
 }
 
 var setIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,100}$`)
@@ -132,7 +158,10 @@ func (s *Store) putConfig(id string, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(s.config)
+	root, err := s.openConfig()
+	if landfast.KindOf(err) == landfast.Conflict {
+		return err
+	}
 	if err != nil {
 		return &landfast.Error{Kind: landfast.Conflict, Msg: "cannot put configuration into " + s.config, Err: err, Hint: "`landfast apply` makes the directory"}
 	}

@@ -295,7 +295,8 @@ func (a *app) nobodyElseSees(set string) {
 // are there as well, and a refresh reaches the app with its next start.
 func TestSecretsInARootDirectoryAndOfADynamicUser(t *testing.T) {
 	eachHost(t, func(h *host) {
-		for name, more := range map[string]string{"chrooted": "[chroot]\n", "dynamic": ""} {
+		h.write("/run/cloud-init/instance-data.json", `{"v1": {"region": "eu-central-1"}}`)
+		for name, more := range map[string]string{"chrooted": "[chroot]\n[environment]\ncloud_init = { REGION = \"v1.region\" }", "dynamic": ""} {
 			a := h.app(name, map[string]int{"chrooted": 8081, "dynamic": 8082}[name]).manifest(more, "[secrets]\nDB = { file = \"/etc/landfast/secrets/"+name+"/db\", env = true }")
 			if name == "dynamic" {
 				a.write(a.dir+"/landfast.toml", strings.Replace(a.read(a.dir+"/landfast.toml"), "\n", "\ndynamic_user = true\n", 1))
@@ -313,8 +314,8 @@ func TestSecretsInARootDirectoryAndOfADynamicUser(t *testing.T) {
 				if got := a.sh("cat " + inside); got != value {
 					h.t.Errorf("%s: the service has %q, want %q", name, got, value)
 				}
-				if r := a.report(); !slices.Contains(r.Env, "DB="+value) {
-					h.t.Errorf("%s: the environment lacks it: %q", name, r.Env)
+				if r := a.report(); !slices.Contains(r.Env, "DB="+value) || name == "chrooted" && !slices.Contains(r.Env, "REGION=eu-central-1") {
+					h.t.Errorf("%s: the environment lacks something: %q", name, r.Env)
 				}
 			}
 			set("one")
