@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/systemd"
 )
 
 // withSettings has a secret, a parameter and configuration that come from elsewhere.
@@ -145,5 +146,20 @@ func TestRefreshReplacesFormerSettings(t *testing.T) {
 	sets, err := os.ReadDir(filepath.Join(w.root, "var/lib/landfast/web/settings/sets"))
 	if err != nil || len(sets) != 1 {
 		t.Errorf("%d sets are left, %v, want the one", len(sets), err)
+	}
+}
+
+// A tree that is to become a machine gets no secrets: whoever has the image would have
+// them.
+func TestStagedHasNoSettings(t *testing.T) {
+	w := newWorld(t)
+	w.engine.Staged = true
+	w.engine.Units = systemd.Offline(w.root)
+	w.settings("one")
+	w.must(w.deploy(withSettings, "1", "good"))
+	for _, name := range []string{"var/lib/landfast/web/settings", "etc/web/fetched", "etc/web/.fetched"} {
+		if _, err := os.Lstat(filepath.Join(w.root, name)); err == nil {
+			t.Errorf("%s is in the tree", name)
+		}
 	}
 }

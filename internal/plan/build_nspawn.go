@@ -25,6 +25,7 @@ func (b *builder) machine(f *unit.File, s *landfast.Service) {
 	// 133 is how systemd-nspawn says that the machine wants to be started anew.
 	sec.Add("SuccessExitStatus", "133")
 	sec.Add("RestartForceExitStatus", "133")
+	b.credentials(sec, true)
 	for _, e := range b.app.EnvFiles {
 		b.notef("%s does not reach into the machine", e.Path)
 	}
@@ -84,6 +85,10 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 	}
 	for _, v := range append(b.app.Env[:len(b.app.Env):len(b.app.Env)], s.Env...) {
 		argv = append(argv, "--setenv="+v.Name+"="+v.Value)
+	}
+	for _, c := range b.app.Secrets {
+		// A name is looked for among its own credentials.
+		argv = append(argv, "--load-credential="+c.Name+":"+c.Name)
 	}
 	if m.Boot {
 		return append(argv, "--boot", "--notify-ready=yes")

@@ -13,7 +13,10 @@ const fetchedVariable = "FETCHED_DIR"
 // credentials lets a process read the secrets. systemd copies them, as root, into
 // a directory that this process alone sees; neither the unit nor the arguments
 // hold one. What is a variable as well is in a file that systemd reads as root.
-func (b *builder) credentials(sec *unit.Section) {
+//
+// A machine gets them passed on by systemd-nspawn, and no variables: that would be an
+// argument.
+func (b *builder) credentials(sec *unit.Section, machine bool) {
 	at := b.app.Paths.Settings
 	for _, s := range b.app.Secrets {
 		name := "LoadCredential"
@@ -25,7 +28,7 @@ func (b *builder) credentials(sec *unit.Section) {
 		}
 		sec.Add(name, s.Name+":"+b.ok("secrets."+s.Name)(unit.Path(path.Join(at, "credentials", s.Name))))
 	}
-	if b.app.HasVariables() {
+	if b.app.HasVariables() && !machine {
 		sec.Add("EnvironmentFile", b.ok("secrets")(unit.EnvFile(path.Join(at, "environment"), false)))
 	}
 }
@@ -53,8 +56,8 @@ func (b *builder) checkSettings() {
 		}
 	}
 	for i := range b.app.Services {
-		if s := &b.app.Services[i]; s.Kind == landfast.KindNspawn && (len(b.app.Secrets)+len(b.app.Parameters) > 0 || b.app.Config != nil) {
-			b.failf(b.key(s, "kind"), "secrets and configuration do not reach into a machine: let it fetch them itself, or bind a directory")
+		if s := &b.app.Services[i]; s.Kind == landfast.KindNspawn && (b.app.HasVariables() || b.app.Config != nil) {
+			b.failf(b.key(s, "kind"), "only credentials reach into a machine: variables (env.ssm, env = true) and config do not")
 		}
 	}
 	if c := b.app.Config; c != nil {

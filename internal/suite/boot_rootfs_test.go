@@ -18,6 +18,7 @@ echo "$1" >$r/version
 cat >$r/inner.service <<'END'
 [Service]
 Type=oneshot
+LoadCredential=DB
 ExecStart=/etc/inner
 [Install]
 WantedBy=multi-user.target
@@ -28,6 +29,7 @@ exec >/var/report.part 2>/dev/null
 read inside outside count </proc/self/uid_map
 echo "version $(cat /etc/version) map $inside $outside $count init $(cat /proc/1/comm) user $(setpriv --reuid 1000 --clear-groups id -u)"
 touch /usr/x || echo "the release cannot be written"
+echo "secret $(cat $CREDENTIALS_DIRECTORY/DB)"
 tr '\0' '\n' </proc/1/environ | grep GREETING
 ls /sys/class/net
 mv /var/report.part /var/report
@@ -62,7 +64,11 @@ network = "private"
 
 [env]
 GREETING = "hello"
+
+[secrets]
+DB = { file = "/etc/landfast/secrets/box/db" }
 `
+	h.sh("mkdir -p -m 700 /etc/landfast/secrets/box; (umask 077; echo hunter2 >/etc/landfast/secrets/box/db)")
 	a.write(a.dir+"/landfast.toml", manifest)
 	for _, version := range []string{"1", "2"} {
 		h.sh("set -- " + version + " " + a.dir + "/" + version + ".tar" + packWhole)
@@ -133,6 +139,9 @@ func (a *app) boots(version string, private bool) string {
 	}
 	if got := a.sh("cat /srv/box/current/rootfs/etc/version; ls -A /srv/box/current/rootfs/var; test ! -e /srv/box/current/rootfs/usr/x"); got != version {
 		a.t.Errorf("the release has changed: %s", got)
+	}
+	if !strings.Contains(said, "secret hunter2\n") {
+		a.t.Errorf("the secret did not reach a service of the machine:\n%s", said)
 	}
 	if !strings.Contains(said, "GREETING=hello") || !strings.HasSuffix(said, "\nlo\n") {
 		a.t.Errorf("the variable, or a network of its own, is missing:\n%s", said)

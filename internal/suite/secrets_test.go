@@ -328,3 +328,42 @@ func TestSecretsInARootDirectoryAndOfADynamicUser(t *testing.T) {
 		}
 	})
 }
+
+// TestSecretsFitTheReleaseWhereverItIsKilled kills deployments that change a secret
+// before their changes to the disk, one after the other: what runs has the secret of
+// its own release.
+func TestSecretsFitTheReleaseWhereverItIsKilled(t *testing.T) {
+	eachHost(t, func(h *host) {
+		h.sh("mkdir -p -m 700 /etc/landfast/secrets; cd /etc/landfast/secrets; umask 077; echo one >1; echo two >2")
+		s := h.swing("secrets", 9000)
+		stride := 17
+		if everything() {
+			stride = 1
+		}
+		old, points, outcomes := s.version(), 0, tally{}
+		for at := 1 + dice(h.t).IntN(stride); ; at += stride {
+			target := other(old)
+			r, failed, _ := s.faulty("-kill", at, target)
+			if failed == 0 {
+				h.t.Logf("killed before %d of %d changes: %s", points, at-1, outcomes)
+				break
+			}
+			points++
+			old = s.settled(r, old, target)
+			outcomes[map[bool]string{true: "new", false: "old"}[old == target]]++
+			want := map[string]string{"1": "one", "2": "two"}[old]
+			if got := s.sh("cat /run/credentials/secrets.service/SECRET"); got != want || !slices.Contains(s.report().Env, "SECRET="+want) {
+				h.t.Fatalf("version %s runs with the secret %q, want %q", old, got, want)
+			}
+			// A start by anybody is with the same.
+			s.sh("systemctl restart secrets.service")
+			if got := s.sh("cat /run/credentials/secrets.service/SECRET"); got != want {
+				h.t.Fatalf("version %s starts with the secret %q, want %q", old, got, want)
+			}
+		}
+		s.tidy()
+		if got := s.sh("ls -A /var/lib/landfast/secrets/settings/sets | wc -l; ls -A /var/lib/landfast/secrets/settings/releases | wc -l"); got != "2\n2" {
+			h.t.Errorf("sets and releases that are remembered: %s, want 2 each", got)
+		}
+	})
+}
