@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -48,23 +50,49 @@ func openObject(ctx context.Context, location string) (io.ReadCloser, int64, err
 	return c.Object(ctx, location)
 }
 
+// hasSettings reports whether all settings of an app are on the machine.
+func (m *machine) hasSettings(app *landfast.App) (bool, error) {
+	state, err := m.OpenState(app.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return !app.HasSettings(), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer state.Close()
+	settings := m.settings(app, state)
+	current, err := settings.Current()
+	if err != nil {
+		return false, err
+	}
+	return settings.Covers(current)
+}
+
+// checkSettings looks whether an app could be started again.
+func (m *machine) checkSettings(app *landfast.App, live bool) []finding {
+	if !live || !app.HasSettings() {
+		return nil
+	}
+	covered, err := m.hasSettings(app)
+	switch {
+	case err != nil:
+		return []finding{{What: app.Name, Text: "its secrets: " + err.Error()}}
+	case !covered:
+		return []finding{{
+			What: app.Name, Text: "secrets or configuration that its manifest names are not on this host, so it cannot be started again",
+			Hint: "`landfast secrets refresh " + app.Name + "` gets them",
+		}}
+	}
+	return nil
+}
+
 // needsSettings refuses to give an app that runs a unit whose secrets are not on the
 // machine: it could not be started again.
 func (m *machine) needsSettings(app *landfast.App, live bool) error {
 	if !app.HasSettings() || !live {
 		return nil
 	}
-	state, err := m.State(app.Name)
-	if err != nil {
-		return err
-	}
-	defer state.Close()
-	settings := m.settings(app, state)
-	current, err := settings.Current()
-	if err != nil {
-		return err
-	}
-	covered, err := settings.Covers(current)
+	covered, err := m.hasSettings(app)
 	if err != nil || covered {
 		return err
 	}
