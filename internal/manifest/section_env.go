@@ -37,7 +37,7 @@ func (e *env) keys() []key {
 			doc: "Files of variables that systemd reads at each start. One with a `-` in front may be absent. Later files override earlier ones, and files override the variables set here.",
 		},
 		{
-			name: "ssm", value: e.ssm.as(ssmName), note: "none", example: `["/web/production"]`,
+			name: "ssm", value: e.ssm.as(ssmPath), note: "none", example: `["/web/production"]`,
 			doc: "Paths of AWS Systems Manager. Each parameter below one is a variable: of `/web/production/db/pool-size`, `DB_POOL_SIZE`. They are fetched with the secrets and kept like them. They override the variables set here, and `files` override them.",
 		},
 	}

@@ -33,7 +33,8 @@ type secretFields struct {
 const (
 	secretPattern   = `^[A-Za-z_][A-Za-z0-9_.-]{0,99}$`
 	vaultPattern    = `^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.~+@ -]+)+#[^#\s]+$`
-	ssmPattern      = `^(/?[A-Za-z0-9_.-]+)+$`
+	ssmPattern      = `^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_.-]+)?$`
+	ssmPathPattern  = `^(/[A-Za-z0-9_.-]+)+/?$`
 	sopsPattern     = `^[^/#][^#]*\.(yaml|yml|json|env)#[^#]+$`
 	defaultIdentity = "/etc/landfast/age.key"
 )
@@ -42,10 +43,12 @@ var (
 	secretNames = regexp.MustCompile(secretPattern)
 	vaultNames  = regexp.MustCompile(vaultPattern)
 	ssmNames    = regexp.MustCompile(ssmPattern)
+	ssmPaths    = regexp.MustCompile(ssmPathPattern)
 	sopsNames   = regexp.MustCompile(sopsPattern)
 
 	vaultField  = &form{label: "`MOUNT/PATH#FIELD`", pattern: vaultPattern, check: checkVault}
 	ssmName     = &form{label: "parameter", pattern: ssmPattern, check: checkSSM}
+	ssmPath     = &form{label: "path of parameters", pattern: ssmPathPattern, check: checkSSMPath}
 	sopsValue   = &form{label: "`FILE#KEY`", pattern: sopsPattern, check: checkSOPS}
 	releasePath = &form{label: "path in the release", pattern: `^[^/]`, check: checkInRelease}
 )
@@ -103,7 +106,7 @@ func (f *secretFields) keys() []key {
 		},
 		{
 			name: "ssm", value: f.ssm.as(ssmName), example: `"/web/production/database-url"`,
-			doc: "A parameter of AWS Systems Manager, decrypted.",
+			doc: "A parameter of AWS Systems Manager, decrypted; with `:VERSION` or `:LABEL` behind it, that version.",
 		},
 		{
 			name: "vault", value: f.vault.as(vaultField), example: `"kv/web/production#database_url"`,
@@ -170,6 +173,13 @@ func checkVault(s string) (string, *flaw) {
 func checkSSM(s string) (string, *flaw) {
 	if !ssmNames.MatchString(s) {
 		return "", &flaw{quote(s) + " is not the name of a parameter", `write a name such as "/web/production/database-url"`}
+	}
+	return s, nil
+}
+
+func checkSSMPath(s string) (string, *flaw) {
+	if !ssmPaths.MatchString(s) {
+		return "", &flaw{quote(s) + " is not a path of parameters", `write a path such as "/web/production"`}
 	}
 	return s, nil
 }

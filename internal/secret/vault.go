@@ -225,7 +225,11 @@ func (v *vault) secret(ctx context.Context, name string) (map[string]any, error)
 			Data map[string]any `json:"data"`
 		} `json:"data"`
 	}
-	if err := v.ask(ctx, http.MethodGet, escaped(m.Path)+"data/"+escaped(rest), nil, &answer); err != nil {
+	err := v.ask(ctx, http.MethodGet, escaped(m.Path)+"data/"+escaped(rest), nil, &answer)
+	if bare, ok := strings.CutPrefix(rest, "data/"); ok && landfast.KindOf(err) == landfast.NotFound {
+		return nil, &landfast.Error{Kind: landfast.NotFound, Msg: "Vault has no such secret", Hint: "leave out data/, which only its API has: " + m.Path + bare}
+	}
+	if err != nil {
 		return nil, err
 	}
 	v.read[name] = answer.Data.Data

@@ -111,6 +111,7 @@ func TestVault(t *testing.T) {
 	}{
 		{"kv/web/production#nothing", landfast.NotFound, []string{"no field nothing"}},
 		{"kv/web/missing#x", landfast.NotFound, []string{"no such secret"}},
+		{"kv/data/web/production#port", landfast.NotFound, []string{"leave out data/", "kv/web/production"}},
 		{"kv/web/deleted#x", landfast.NotFound, []string{"no such secret"}},
 		{"old/web#x", landfast.Invalid, []string{"old/ is a KV engine of version 1", "enable-versioning"}},
 		{"pki/web#x", landfast.Invalid, []string{"engine of type pki"}},
