@@ -25,7 +25,7 @@ func (b *builder) machine(f *unit.File, s *landfast.Service) {
 	// 133 is how systemd-nspawn says that the machine wants to be started anew.
 	sec.Add("SuccessExitStatus", "133")
 	sec.Add("RestartForceExitStatus", "133")
-	b.credentials(sec, true)
+	b.credentials(sec, s)
 	for _, e := range b.app.EnvFiles {
 		b.notef("%s does not reach into the machine", e.Path)
 	}

@@ -165,7 +165,7 @@ func (b *builder) environment(sec *unit.Section, s *landfast.Service) {
 	for _, v := range s.Env {
 		sec.Add("Environment", b.assignment(b.key(s, "env."+v.Name), v))
 	}
-	b.credentials(sec, false)
+	b.credentials(sec, s)
 	if e := b.app.Before; e != nil && s.Unit != e.Unit {
 		sec.Add("EnvironmentFile", b.ok("environment")(unit.EnvFile(e.File, b.once)))
 	}

@@ -70,6 +70,9 @@ func (a *app) secretsOf(set string) {
 	want := map[string]string{
 		"FILE": "file-" + set, "TOKEN": "token-" + set, "VAULT": "vault-" + set, "AGE": "hunter-age", "SEALED": "hunter-sealed",
 	}
+	if !a.seals() {
+		delete(want, "SEALED")
+	}
 	for name, value := range want {
 		for _, how := range []string{
 			a.sh("cat /run/credentials/" + a.name + ".service/" + name),
@@ -96,26 +99,37 @@ func (a *app) secretsOf(set string) {
 	}
 }
 
+// seals reports whether systemd has encrypted credentials.
+func (a *app) seals() bool { return a.Suite.Systemd >= 250 }
+
 func TestMIX11SecretsAndConfiguration(t *testing.T) {
 	clouded(t, func(h *host) {
-		a := h.app("web", 8080).manifest(
-			"[dirs]\nconfiguration = true\nstate = true",
+		a0 := h.app("web", 8080)
+		service := "[service]\ncommand = \"" + wellKnown + "\"\ntype = \"notify\"\n"
+		if h.Suite.Systemd >= 252 {
+			service += `before_start = [["/bin/sh", "-c", "cat $CREDENTIALS_DIRECTORY/TOKEN >$STATE_DIR/before"]]`
+		}
+		a := a0.manifest(
+			service, "[dirs]\nconfiguration = true\nstate = true",
 			"[env]\nPORT = 8080\nssm = \"/web/vars\"\nfiles = \"${fetched_dir}/environment\"",
 			"[environment]\ncloud_init = { REGION = \"v1.region\" }",
 			"[config]\ns3 = \"s3://shop-config/production\"",
 			`[hooks]
 migrate = [["/bin/sh", "-c", "cat $CREDENTIALS_DIRECTORY/TOKEN >$STATE_DIR/migrated; cat $FETCHED_DIR/environment >>$STATE_DIR/migrated"]]`,
-			`[secrets]
+			strings.TrimSuffix(`[secrets]
 FILE = { file = "/etc/landfast/secrets/web/file", env = true }
 TOKEN = { ssm = "/web/token" }
 VAULT = { vault = "kv/web/production#url" }
 AGE = { age = "secrets/age" }
-SEALED = { encrypted = "/etc/credstore.encrypted/sealed" }`)
+SEALED = { encrypted = "/etc/credstore.encrypted/sealed" }`, map[bool]string{false: "SEALED = { encrypted = \"/etc/credstore.encrypted/sealed\" }"}[a0.seals()]))
 		// As cloud-init does at each boot.
 		h.write("/etc/tmpfiles.d/cloud-init.conf", `f /run/cloud-init/instance-data.json 0644 - - - {"v1": {"region": "eu-central-1"}}`+"\n")
 		h.sh("systemd-tmpfiles --create /etc/tmpfiles.d/cloud-init.conf")
 		h.write("/etc/landfast/vault.toml", "address = \"http://"+cloudAddress+"\"\ntoken = \"s.token\"\n")
-		h.sh("chmod 600 /etc/landfast/vault.toml; mkdir -p /etc/credstore.encrypted; echo -n hunter-sealed | systemd-creds encrypt --with-key=host --name=SEALED - /etc/credstore.encrypted/sealed")
+		h.sh("chmod 600 /etc/landfast/vault.toml")
+		if a.seals() {
+			h.sh("mkdir -p /etc/credstore.encrypted; echo -n hunter-sealed | systemd-creds encrypt --with-key=host --name=SEALED - /etc/credstore.encrypted/sealed")
+		}
 		h.sealForHost(a.dir+"/1/secrets/age", a.dir+"/2/secrets/age", a.dir+"/3/secrets/age")
 		change := func(value string) {
 			h.setCloud(value)
@@ -134,6 +148,9 @@ SEALED = { encrypted = "/etc/credstore.encrypted/sealed" }`)
 		a.secretsOf("two")
 		if got := h.sh("cat /var/lib/web/migrated"); got != "token-twoOF_S3=s3-two" {
 			h.t.Errorf("the migration had %q", got)
+		}
+		if h.Suite.Systemd >= 252 && h.sh("cat /var/lib/web/before") != "token-two" {
+			h.t.Error("the command before the start had another secret")
 		}
 
 		// A bad one leaves what was there.
