@@ -56,17 +56,7 @@ func (b *builder) fetched(sec *unit.Section) {
 // checkSettings refuses secrets that could not reach the app.
 func (b *builder) checkSettings() {
 	for _, s := range b.app.Secrets {
-		key := "secrets." + s.Name
-		switch {
-		case !credentialNames.MatchString(s.Name):
-			b.failf(key, "%q cannot be the name of a credential", s.Name)
-		case s.Kind == landfast.SecretEncrypted && !b.has(250):
-			b.failf(key, "systemd %d does not know encrypted credentials (since 250): take another source", b.version)
-		case !b.has(247) && !s.Env:
-			b.failf(key, "systemd %d does not know credentials (since 247): write env = true to have it as a variable", b.version)
-		case !b.has(247):
-			b.notef("systemd %d does not know credentials (since 247): %s is a variable alone", b.version, s.Name)
-		}
+		b.checkSecret(s)
 	}
 	for i := range b.app.Services {
 		b.checkCredentials(&b.app.Services[i])
@@ -97,5 +87,20 @@ func (b *builder) checkCredentials(s *landfast.Service) {
 	}
 	if len(b.app.Secrets) > 0 {
 		b.notef("systemd %d starts nothing that has both credentials and a command before the start: the secrets of %s are variables alone", b.version, s.Unit)
+	}
+}
+
+// checkSecret refuses a secret that this systemd cannot hand over.
+func (b *builder) checkSecret(s landfast.Secret) {
+	key := "secrets." + s.Name
+	switch {
+	case !credentialNames.MatchString(s.Name):
+		b.failf(key, "%q cannot be the name of a credential", s.Name)
+	case s.Kind == landfast.SecretEncrypted && !b.has(250):
+		b.failf(key, "systemd %d does not know encrypted credentials (since 250): take another source", b.version)
+	case !b.has(247) && !s.Env:
+		b.failf(key, "systemd %d does not know credentials (since 247): write env = true to have it as a variable", b.version)
+	case !b.has(247):
+		b.notef("systemd %d does not know credentials (since 247): %s is a variable alone", b.version, s.Name)
 	}
 }
