@@ -35,6 +35,13 @@ type App struct {
 	Before *EnvironmentCommand
 	// Chroot gives the services a root directory of their own. Nil: the host's.
 	Chroot *Chroot
+	// Secrets reach the services as credentials of systemd, in manifest order.
+	Secrets []Secret
+	// Parameters are paths of AWS Systems Manager. What is below them becomes
+	// variables of the services.
+	Parameters []string
+	// Config are files of configuration that come from elsewhere. Nil: none.
+	Config *RemoteConfig
 	// Grants are the ways in which the deploy user may start and stop the units
 	// without being root: "sudoers", "polkit".
 	Grants []string
@@ -73,6 +80,9 @@ type Paths struct {
 	Flags    string // Deploy/flags
 	Shared   string // Deploy/shared, data kept over releases
 	Working  string // Current, unless said otherwise
+	// Settings is a link to the set of secrets that counts:
+	// /var/lib/landfast/NAME/settings/current.
+	Settings string
 }
 
 // Service is one process of an app: one service unit, perhaps with a socket.

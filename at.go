@@ -9,9 +9,16 @@ import (
 // Paths.Current: for commands that must run in a release that is not current.
 // Paths below Paths.Current are moved wherever a value begins with one.
 func (a *App) At(dir string) *App {
-	current := a.Paths.Current
-	b := *a
+	b := a.move(a.Paths.Current, dir)
 	b.Paths.Current = dir
+	return b
+}
+
+// move gives a copy of the app in which every value that begins with the path
+// current begins with dir.
+func (a *App) move(current, dir string) *App {
+	b := *a
+	b.Paths.Settings = moved(a.Paths.Settings, current, dir)
 	b.Paths.Working = moved(a.Paths.Working, current, dir)
 	b.Services = slices.Clone(a.Services)
 	for i := range b.Services {

@@ -42,11 +42,12 @@ func (a *App) Overlapping() []*Service {
 }
 
 // Run gives a copy of the app as one release of it runs: it lies in its own
-// directory instead of Paths.Current, and its private port is filled in.
+// directory instead of Paths.Current, has the settings that it came with, and its
+// private port is filled in.
 func (a *App) Run(i Instance) *App {
 	b := a
 	if i.Release != "" {
-		b = a.At(a.Paths.Releases + "/" + i.Release)
+		b = a.At(a.Paths.Releases + "/" + i.Release).withSettings("releases/" + i.Release)
 	}
 	if i.Port == 0 {
 		return b

@@ -174,8 +174,11 @@ func (m *machine) apply(ctx context.Context, app *landfast.App) (*plan.Plan, pla
 		return nil, plan.Changes{}, err
 	}
 	defer unlock()
-	p, _, changes, err := m.difference(ctx, app)
+	p, seen, changes, err := m.difference(ctx, app)
 	if err != nil {
+		return nil, plan.Changes{}, err
+	}
+	if err := m.needsSettings(app, seen.Live); err != nil {
 		return nil, plan.Changes{}, err
 	}
 	if err := m.Apply(ctx, changes); err != nil {

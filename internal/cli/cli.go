@@ -115,8 +115,10 @@ func (c *command) verbs() []verb {
 		{"operate", c.exec(), []int{exitUnavailable}},
 		{"operate", c.console(), []int{exitUnavailable}},
 		{"operate", c.runCommand(), []int{exitUnavailable}},
+		{"operate", c.secrets(), applies},
 		{"operate", c.doctor(), nil},
 		{"program", c.serve(), []int{exitUnavailable}},
+		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}

@@ -190,6 +190,7 @@ func (m *machine) checkApp(ctx context.Context, name string) []finding {
 		all = append(all, finding{What: name, Text: "not healthy: " + s.Health, Hint: "`landfast logs " + name + "`"})
 	}
 	all = append(all, m.checkWritable(l.app)...)
+	all = append(all, m.checkSettings(l.app, s.Release != "")...)
 	if all == nil {
 		all = append(all, finding{What: name, OK: true, Text: "as its manifest says, " + s.Health})
 	}

@@ -67,6 +67,37 @@ func outputs() map[string]output {
 		"show":        {fields: deploymentFields("")},
 		"doctor":      {"A list of findings.", doctorFields()},
 		"version":     {fields: versionFields()},
+
+		"secrets list":    {fields: secretsFields()},
+		"secrets refresh": {fields: refreshFields()},
+		"secrets set": {fields: []field{
+			{path: "app", meaning: "the app"},
+			{path: "name", meaning: "the secret"},
+			{path: "file", meaning: "where it was written"},
+		}},
+		"instance-data": {about: "An object with the value of each variable."},
+	}
+}
+
+func secretsFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "set", meaning: "the version that counts; empty: none"},
+		{path: "secrets", meaning: "what the manifest names"},
+		{path: "secrets[].name", meaning: "the secret; env.ssm and config stand for those sections"},
+		{path: "secrets[].kind", meaning: "file, ssm, vault, age, sops, encrypted, parameters or s3"},
+		{path: "secrets[].from", meaning: "where it comes from"},
+		{path: "secrets[].env", meaning: "whether it is a variable"},
+		{path: "secrets[].kept", meaning: "whether this host has it"},
+	}
+}
+
+func refreshFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "set", meaning: "the version that counts now"},
+		{path: "changed", meaning: "whether it is another one than before"},
+		{path: "restarted", meaning: "whether the app was restarted"},
 	}
 }
 

@@ -18,8 +18,8 @@ type from struct {
 }
 
 func (f *from) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.location, "from", "", "the `source`: a directory, an archive (path or https URL), a git repository or package:NAME[=VERSION]")
-	cmd.Flags().StringVar(&f.digest, "digest", "", "the archive's `sha256:HEX`; required for https")
+	cmd.Flags().StringVar(&f.location, "from", "", "the `source`: a directory, an archive (path, https URL or s3://BUCKET/NAME), a git repository or package:NAME[=VERSION]")
+	cmd.Flags().StringVar(&f.digest, "digest", "", "the archive's `sha256:HEX`; required for https and s3")
 	cmd.Flags().StringVar(&f.revision, "revision", "", "git: the `commit`, tag or branch")
 	cmd.Flags().IntVar(&f.strip, "strip", 0, "archive: leave out this many leading path components")
 }
@@ -39,7 +39,7 @@ func (f *from) source(l located) (landfast.Source, error) {
 	if err != nil {
 		return src, err
 	}
-	if src.Kind == landfast.SourceArchive && strings.HasPrefix(src.Location, "https://") && src.Digest == "" {
+	if src.Kind == landfast.SourceArchive && strings.Contains(src.Location, "://") && src.Digest == "" {
 		return src, &landfast.Error{
 			Kind: landfast.Invalid, Msg: "an archive from the network needs its digest",
 			Hint: "add --digest sha256:… (`sha256sum FILE` prints it)",
@@ -89,6 +89,9 @@ func isURL(s string) bool {
 // kindOf tells what kind of source a location is.
 func kindOf(location, revision string) (landfast.SourceKind, error) {
 	if isURL(location) {
+		if strings.HasPrefix(location, "s3://") {
+			return landfast.SourceArchive, nil
+		}
 		if revision != "" || !strings.HasPrefix(location, "https://") || strings.HasSuffix(location, ".git") {
 			return landfast.SourceGit, nil
 		}

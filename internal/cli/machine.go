@@ -73,9 +73,10 @@ func (m *machine) Close() {
 // engine is the deployment engine of the machine, telling watch what happens.
 func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
 	return &deploy.Engine{
-		Host:  m.Host,
-		Units: m.units,
-		Open:  open,
+		Host:     m.Host,
+		Units:    m.units,
+		Open:     open,
+		Settings: func(app *landfast.App, state *os.Root) (deploy.Settings, error) { return m.settings(app, state), nil },
 		Releases: func(app *landfast.App) (deploy.Releases, error) {
 			return m.store(app)
 		},
@@ -118,6 +119,7 @@ func bind(port int) error {
 func open(ctx context.Context, app *landfast.App, src landfast.Source, work string) (*source.Artifact, error) {
 	return source.Open(ctx, src, source.Options{
 		Work:   work,
+		Object: openObject,
 		Limits: tree.Limits{Bytes: app.Releases.MaxBytes, Files: app.Releases.MaxFiles},
 		RootFS: app.Main().Kind == landfast.KindNspawn,
 	})

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -47,31 +48,44 @@ func (e *Engine) begin(ctx context.Context, in intent) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := journals(state)
+	settings, err := e.openSettings(in.app, state)
 	if err != nil {
 		state.Close()
 		return nil, err
 	}
+	r := &run{engine: e, app: in.app, plan: p, changes: c, releases: releases, state: state, settings: settings, source: in.source, force: in.force}
+	if err := r.open(in, current, snapshot); err != nil {
+		_ = r.state.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// open writes the first line of the journal.
+func (r *run) open(in intent, current string, snapshot json.RawMessage) error {
+	ids, err := journals(r.state)
+	if err != nil {
+		return err
+	}
+	was := before{Snapshot: snapshot}
+	if r.settings != nil {
+		if was.Settings, err = r.settings.Current(); err != nil {
+			return err
+		}
+	}
 	ids = append([]string{""}, ids...)
-	now := e.Now()
-	b := &beginning{
+	now := r.engine.Now()
+	r.beginning = &beginning{
 		Deployment: landfast.Deployment{
 			ID:  landfast.DeploymentID(now, in.verb, ids[len(ids)-1]),
 			App: in.app.Name, Verb: in.verb, From: current, To: in.to,
 			Actor: in.actor, Status: landfast.StatusRunning, Started: now.UTC(),
 		},
 		Manifest: in.app.Manifest,
-		Before:   before{Snapshot: snapshot},
+		Before:   was,
 	}
-	j, err := newJournal(state, b)
-	if err != nil {
-		state.Close()
-		return nil, err
-	}
-	return &run{
-		beginning: b, engine: e, app: in.app, plan: p, changes: c, releases: releases, state: state, journal: j,
-		source: in.source, force: in.force,
-	}, nil
+	r.journal, err = newJournal(r.state, r.beginning)
+	return err
 }
 
 // look makes the plan of app, with the units of one release, and looks at what

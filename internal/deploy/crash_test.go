@@ -94,6 +94,38 @@ var scenarios = []scenario{
 		},
 		func(w *world) error { return w.rollback(withSocket) },
 	},
+	{
+		"adds-settings", func(w *world) {
+			w.must(w.deploy(manifestText, "1", "good"))
+			w.settings("old")
+		},
+		func(w *world) error { return w.deploy(withSettings, "2", "good") },
+	},
+	{
+		"changes-settings", func(w *world) {
+			w.settings("old")
+			w.must(w.deploy(withSettings, "1", "good"))
+			w.settings("new")
+		},
+		func(w *world) error { return w.deploy(withSettings, "2", "good") },
+	},
+	{
+		"handoff-with-settings", func(w *world) {
+			w.settings("old")
+			w.must(w.deploy(withHandoff+ofSettings, "1", "good"))
+			w.settings("new")
+		},
+		func(w *world) error { return w.deploy(withHandoff+ofSettings, "2", "good") },
+	},
+	{
+		"rollback-of-settings", func(w *world) {
+			w.settings("old")
+			w.must(w.deploy(withSettings, "1", "good"))
+			w.settings("new")
+			w.must(w.deploy(withSettings, "2", "good"))
+		},
+		func(w *world) error { return w.rollback(withSettings) },
+	},
 }
 
 const withHandoff = withSocket + `
@@ -159,7 +191,32 @@ var badScenarios = []scenario{
 	},
 	{
 		"handoff-is-bad", func(w *world) { w.must(w.deploy(withHandoff, "1", "good")) },
-		func(w *world) error { return w.deploy(strings.Replace(withHandoff, "handoff\"\n", "handoff\"\nrehearse = false\n", 1), "2", "dies") },
+		func(w *world) error {
+			return w.deploy(strings.Replace(withHandoff, "handoff\"\n", "handoff\"\nrehearse = false\n", 1), "2", "dies")
+		},
+	},
+	{
+		"exits-with-new-settings", func(w *world) {
+			w.settings("old")
+			w.must(w.deploy(withSettings, "1", "good"))
+			w.settings("new")
+		},
+		func(w *world) error { return w.deploy(withSettings, "2", "exits") },
+	},
+	{
+		"handoff-with-settings-is-bad", func(w *world) {
+			w.settings("old")
+			w.must(w.deploy(withHandoff+ofSettings, "1", "good"))
+			w.settings("new")
+		},
+		func(w *world) error { return w.deploy(withHandoff+ofSettings, "2", "dies") },
+	},
+	{
+		"exits-with-its-first-settings", func(w *world) {
+			w.must(w.deploy(manifestText, "1", "good"))
+			w.settings("old")
+		},
+		func(w *world) error { return w.deploy(withSettings, "2", "exits") },
 	},
 	{
 		"first-one-is-bad", func(*world) {},

@@ -85,6 +85,9 @@ type Engine struct {
 	PortFree func(port int) bool                          // whether nobody has it
 	Log      Log
 	State    func(app string) (*os.Root, error) // /var/lib/landfast/APP, made when missing
+	// Settings opens the secrets and configuration of an app, whose state directory is
+	// given; nil: nothing has any.
+	Settings func(app *landfast.App, state *os.Root) (Settings, error)
 	Now      func() time.Time
 	Watch    func(Event) // told of everything as it happens
 	// Staged: the host is a directory tree that is not running. Nothing in it is

@@ -69,8 +69,9 @@ type beginning struct {
 
 // before is how the machine was.
 type before struct {
-	Snapshot json.RawMessage       `json:"snapshot"`        // files and directories, as Host.Snapshot gave them
-	Units    []landfast.UnitStatus `json:"units,omitempty"` // of every unit of the old and the new plan
+	Snapshot json.RawMessage       `json:"snapshot"`           // files and directories, as Host.Snapshot gave them
+	Settings string                `json:"settings,omitempty"` // the set of secrets and configuration that counts
+	Units    []landfast.UnitStatus `json:"units,omitempty"`    // of every unit of the old and the new plan
 	Planned  planned               `json:"planned,omitzero"`
 }
 

@@ -31,6 +31,11 @@ func machineStarts(files *os.Root, current string, s *landfast.Service) error {
 		if err := firstInside(files, osReleases(), isFile); err != nil {
 			return noMachine(err, "no etc/os-release, without which systemd-nspawn boots nothing", "pack the whole root file system of a distribution, or set boot = false and a command")
 		}
+		if s.Machine.PrivateUsers {
+			if err := firstInside(files, []string{"var"}, fs.FileInfo.IsDir); err != nil {
+				return noMachine(err, "no directory var, which is in memory while the machine runs", "pack the directory, if empty")
+			}
+		}
 		err := firstInside(files, initPaths(), isProgram)
 		return noMachine(err, "no init that can be run: none of "+strings.Join(initPaths(), ", "), "install systemd or another init in it, or set boot = false and a command")
 	}

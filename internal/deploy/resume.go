@@ -59,11 +59,15 @@ func (e *Engine) reopen(state *os.Root, rec *record) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings, err := e.openSettings(app, state)
+	if err != nil {
+		return nil, err
+	}
 	j, err := openJournal(state, rec.Deployment.ID, rec.size)
 	if err != nil {
 		return nil, err
 	}
-	return &run{beginning: &rec.beginning, engine: e, app: app, releases: releases, state: state, journal: j}, nil
+	return &run{beginning: &rec.beginning, engine: e, app: app, releases: releases, state: state, journal: j, settings: settings}, nil
 }
 
 // settle finishes the run behind its commit, and undoes it before.

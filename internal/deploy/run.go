@@ -24,7 +24,9 @@ type run struct {
 	releases Releases
 	state    *os.Root
 	journal  *journal
+	settings Settings // nil: nothing has any
 
+	set    string          // of secrets and configuration; chosen by the step settings
 	source landfast.Source // deploy only
 	force  bool
 	staged landfast.Release // set by fetch, used by seal

@@ -52,7 +52,11 @@ func (r *run) runCommand(ctx context.Context, hook string, c landfast.Command, r
 		return err
 	}
 	facts.Instance.Port = r.Before.Planned.Instance.Port
-	text, err := plan.Oneshot(r.app.At(release), facts, c.At(r.app.Paths.Current, release))
+	app := r.app.At(release)
+	if r.set != "" { // it may not count yet
+		app = app.WithSettings(r.set)
+	}
+	text, err := plan.Oneshot(app, facts, c.At(r.app.Paths.Current, release))
 	if err != nil {
 		return err
 	}

@@ -180,6 +180,9 @@ func doPrune(ctx context.Context, r *run) error {
 	if _, err := r.releases.Prune(ctx, r.app.Releases.Keep, r.Deployment.From); err != nil {
 		return err
 	}
+	if err := r.pruneSettings(); err != nil {
+		return err
+	}
 	return pruneJournals(r.state)
 }
 

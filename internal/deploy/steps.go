@@ -29,6 +29,11 @@ var steps = []step{
 		crash: "complete or not there, by one rename; undo removes it",
 	},
 	{
+		name: "settings", summary: "get its secrets and configuration", when: hasSettings,
+		do: doSettings, undo: undoSettings, back: "remove those that are new",
+		crash: "a set of files that nothing names; undo removes it",
+	},
+	{
 		name: "plan", summary: "work out what the release changes",
 		do:    doPlan,
 		crash: "nothing has changed",
@@ -52,6 +57,11 @@ var steps = []step{
 		name: "note-units", summary: "note which units run", when: isRunning,
 		do: doNoteUnits, undo: undoNoteUnits, back: "bring the units back to how they were",
 		crash: "nothing has changed; undo brings every unit back to how it was noted",
+	},
+	{
+		name: "use-settings", summary: "make these the secrets and configuration that count", when: hasSettings,
+		do: doUseSettings, undo: undoUseSettings, back: "make the former ones count", live: true,
+		crash: "a link names the former or the new set, by one rename; undo points it back",
 	},
 	{
 		name: "install", summary: "install the units",

@@ -19,6 +19,7 @@ import (
 	"github.com/landfast/landfast/internal/host"
 	"github.com/landfast/landfast/internal/manifest"
 	"github.com/landfast/landfast/internal/release"
+	"github.com/landfast/landfast/internal/secret"
 	"github.com/landfast/landfast/internal/source"
 	"github.com/landfast/landfast/internal/systemd/systemdtest"
 )
@@ -32,6 +33,7 @@ type world struct {
 	host    *host.Host
 	engine  *deploy.Engine
 	sources string
+	cloud   *cloud
 	mu      sync.Mutex
 	running map[string]string // service → the release it was started from
 	events  []deploy.Event
@@ -60,7 +62,7 @@ GREETING = "hello"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, root: quickDir(t), running: map[string]string{}, sources: quickDir(t)}
+	w := &world{t: t, root: quickDir(t), running: map[string]string{}, sources: quickDir(t), cloud: &cloud{}}
 	w.accounts()
 	for _, dir := range []string{"etc/systemd/system", "etc/sysusers.d", "etc/tmpfiles.d", "run/systemd/system", "srv"} {
 		if err := os.MkdirAll(filepath.Join(w.root, dir), 0o755); err != nil {
@@ -131,6 +133,14 @@ func (w *world) newEngine() *deploy.Engine {
 		State:    w.host.State,
 		FreePort: func() (int, error) { return 40001, nil },
 		PortFree: func(int) bool { return true },
+		Settings: func(app *landfast.App, state *os.Root) (deploy.Settings, error) {
+			o := secret.StoreOptions{State: state, GID: func() (int, error) { return os.Getgid(), nil }}
+			if app.Config != nil {
+				o.Config = filepath.Join(w.root, app.Config.Dir)
+			}
+			sources := &secret.Sources{Root: w.root, Cloud: func(context.Context) (secret.Cloud, error) { return w.cloud, nil }}
+			return &secret.Settings{Store: secret.NewStore(o), Sources: sources, App: app}, nil
+		},
 		// A fixed time makes two runs comparable; ids still differ.
 		Now:   func() time.Time { return time.Date(2026, 11, 21, 1, 30, 0, 0, time.UTC) },
 		Watch: func(e deploy.Event) { w.events = append(w.events, e) },

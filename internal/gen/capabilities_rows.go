@@ -69,6 +69,12 @@ func environment() []capability {
 		{"MIX 4", "another locale", "[env]\nLANG = \"de_CH.UTF-8\"", 0, of("Environment=LANG")},
 		{"MIX 4", "references to paths, names and variables", "[env]\nPORT = 4000\nURL = \"http://localhost:${PORT}/${name}\"\nHOME = \"${shared_dir}\"", 0, of("Environment=URL", "Environment=HOME")},
 		{"MIX 4", "files of variables; later ones override", "[env]\nfiles = [\"/etc/web/common\", \"-/etc/web/local\"]", 0, of("EnvironmentFile=")},
+		{"MIX 11", "variables from what cloud-init knows of the instance", "[environment]\ncloud_init = { REGION = \"v1.region\" }", 0, and(of("EnvironmentFile="), "web-environment.service", "After=", "ExecStart=")},
+		{"MIX 11", "variables from AWS Systems Manager, by path", "[env]\nssm = \"/web/production\"", 0, of("EnvironmentFile=")},
+		{"MIX 11", "files from S3, as one set, in a directory of their own", "[dirs]\nconfiguration = true\n[config]\ns3 = \"s3://web-config/production\"", 0, of("Environment=FETCHED_DIR")},
+		{"MIX 11", "secrets from files, Vault, SSM, age, sops", "[secrets]\nDB = { file = \"/etc/landfast/secrets/web/db\" }\nTOKEN = { vault = \"kv/web#token\" }\nKEY = { age = \"key.age\" }", 0, of("LoadCredential=")},
+		{"MIX 11", "the same as a variable, for apps that read nothing else", "[secrets]\nDB = { ssm = \"/web/db\", env = true }", 0, of("LoadCredential=", "EnvironmentFile=")},
+		{"MIX 11", "secrets that systemd alone decrypts", "[secrets]\nDB = { encrypted = \"/etc/credstore.encrypted/db\" }", 0, of("LoadCredentialEncrypted=")},
 		{"MIX 5", "variables that a command finds out before each start", "[environment]\ncommand = \"bin/instance-data\"\nafter = [\"cloud-init.service\"]", 0, and(of("Requires=", "After=", "EnvironmentFile="), "web-environment.service", "Type=", "After=", "ExecStart=", "StandardOutput=")},
 	}
 }
@@ -133,7 +139,8 @@ func verbRows() [][3]string {
 		{"MIX 10", "start, stop, restart, status, log", "`landfast start`, `stop`, `restart`, `status`, `logs`"},
 		{"MIX 10", "migrate before the release takes over", "`[hooks] migrate`"},
 		{"MIX 10", "one-off commands and a console, with the unit's user, environment and sandbox", "`landfast exec`, `console`, `run`; `[commands]`"},
-		{"MIX 11", "configuration from S3, parameters from SSM, cloud instance data", "`[environment] command` for whatever prints variables; a source of its own is to come"},
+		{"MIX 11", "secrets and configuration fetched anew, listed, set", "`landfast secrets refresh`, `list`, `set`, [how-to](../how-to/secrets.md)"},
+		{"MIX 11", "cloud instance data as variables, by hand", "`landfast instance-data NAME=KEY`"},
 		{"MIX 12", "AWS CodeDeploy", "`landfast render codedeploy`, [how-to](../how-to/codedeploy.md)"},
 		{"MIX 14", "staging for a package or an image", "`landfast apply --root DIR`, `deploy --root DIR`, [how-to](../how-to/stage-for-an-image.md)"},
 		{"NICE 6", "one description: diff, apply, drift", "`landfast plan`, `apply`, `status`"},

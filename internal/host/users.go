@@ -41,6 +41,12 @@ func (h *Host) addUsers(ctx context.Context, c plan.Changes) error {
 		return err
 	}
 	for _, u := range c.Users {
+		if u.GroupOnly {
+			if _, ok := names.gid(u.Group); !ok {
+				return fmt.Errorf("create group %s: systemd-sysusers reported success, but there is no such group", u.Group)
+			}
+			continue
+		}
 		if _, _, err := names.ids(u.Name, u.Group); err != nil {
 			return fmt.Errorf("create user %s: systemd-sysusers reported success, but %w", u.Name, err)
 		}

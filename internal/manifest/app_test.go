@@ -47,6 +47,8 @@ func TestEveryFieldCanBeSet(t *testing.T) {
 		landfast.Chroot{},
 		landfast.Machine{},
 		landfast.Timer{},
+		landfast.Secret{},
+		landfast.RemoteConfig{},
 	}
 	for _, v := range types {
 		for field := range reflect.TypeOf(v).Fields() {

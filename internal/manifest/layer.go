@@ -59,8 +59,8 @@ func Load(read func(name string) ([]byte, error), file string, overlays ...Overl
 }
 
 // ParseLayers reads a manifest that is spread over files. Later files come
-// before earlier ones: tables are merged, anything else is replaced; a [source]
-// or [health] of another kind replaces the whole section. The Manifest of the
+// before earlier ones: tables are merged, anything else is replaced; a [source],
+// [health], [environment] or secret of another kind replaces the whole table. The Manifest of the
 // App is one text that says the same. Otherwise it is as Parse.
 func ParseLayers(layers ...Layer) (*landfast.App, error) {
 	d, root := readLayers(layers)
@@ -150,7 +150,19 @@ func choices() map[string][]string {
 			}
 		}
 	}
+	all[anySecret], _ = (&secretFields{}).choices()
 	return all
+}
+
+// anySecret stands for the table of any secret among the choices.
+const anySecret = "secrets.*"
+
+// choiceAt are the keys of which only one may be set in the table at path.
+func choiceAt(path string, choices map[string][]string) []string {
+	if strings.HasPrefix(path, "secrets.") {
+		path = anySecret
+	}
+	return choices[path]
 }
 
 // merge lays the table over upon base. Where something is missing in the result,
@@ -165,7 +177,7 @@ func merge(base, over *node, choices map[string][]string) *node {
 		e := b
 		if o := over.get(b.name); o != nil {
 			e = o
-			if b.value.kind == tableNode && o.value.kind == tableNode && !otherChoice(b.value, o.value, choices[o.value.path]) {
+			if b.value.kind == tableNode && o.value.kind == tableNode && !otherChoice(b.value, o.value, choiceAt(o.value.path, choices)) {
 				e = &entry{name: o.name, pos: o.pos, value: merge(b.value, o.value, choices)}
 			}
 		}

@@ -23,6 +23,8 @@ type manifest struct {
 	chroot                  chroot
 	socket                  socket
 	env                     env
+	secrets                 secrets
+	config                  remote
 	dirs                    dirs
 	health                  health
 	hooks                   hooks
@@ -57,6 +59,9 @@ func (m *manifest) build(d *decoder) *landfast.App {
 		Paths:       m.paths.build(d),
 		Env:         m.env.vars(),
 		EnvFiles:    m.env.fileList(),
+		Secrets:     m.secrets.build(),
+		Parameters:  m.env.ssm.values(),
+		Config:      m.config.build(d, &m.dirs),
 		Dirs:        m.dirs.build(),
 		Source:      m.source.build(d),
 		Releases:    m.releases.build(),
@@ -64,6 +69,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 		Systemd:     m.systemd.build(d, m.socket.on),
 		Chroot:      m.chroot.build(d),
 	}
+	app.Paths.Settings = "/var/lib/landfast/" + app.Name + "/settings/current"
 	current := app.Paths.Current
 	app.Before = m.environment.build(d, current, m.service.name.value)
 	app.Services = m.buildServices(d, current)

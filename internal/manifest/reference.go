@@ -50,7 +50,8 @@ command = "bin/web"
 Beside ` + "`landfast.toml`" + ` may lie files that hold what differs: ` + "`landfast.ENV.toml`" + ` for an environment that ` + "`--env ENV`" + ` or the
 variable ` + "`LANDFAST_ENV`" + ` names, ` + "`landfast.HOST.toml`" + ` for a host by its short name, and ` + "`landfast.local.toml`" + `. They come in
 this order, the stack's preset being the first of all; a later one needs to say only what it changes. Tables are merged;
-anything else, a list as well, is replaced. Another kind of [source] or [health] replaces the whole section.
+anything else, a list as well, is replaced. Another kind of [source], [health], [environment] or secret
+replaces the whole table.
 ` + "`landfast config`" + ` prints what it comes to. What is installed is that text, as one file.
 
 ## References
@@ -108,6 +109,10 @@ func writeTables(b *strings.Builder, path string, s section) {
 		writeSection(b, t.section)
 		if name == "dirs" {
 			writeDirTable(b)
+		}
+		if name == "secrets" {
+			b.WriteString("\nOne of the keys that say where it comes from has to be set:\n")
+			writeSection(b, &secretFields{})
 		}
 		writeTables(b, name, t.section)
 	}

@@ -127,6 +127,10 @@ func exampleManifest(e manifest.KeyExample) string {
 	case part == "machine":
 		sections["service"] = `kind = "nspawn"`
 		sections["machine"] = `network = "host"`
+	case part == "config":
+		sections["config"] = `s3 = "s3://shop-config"`
+		sections["dirs"] = `configuration = { name = "shop" }`
+	case e.Section == "environment.cloud_init": // is the choice that has been made
 	case part == "environment":
 		sections["environment"] = `command = "bin/x"`
 	}

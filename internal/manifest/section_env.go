@@ -12,6 +12,7 @@ import (
 // env is [env].
 type env struct {
 	files texts
+	ssm   texts
 	list  []*variable
 }
 
@@ -34,6 +35,10 @@ func (e *env) keys() []key {
 		{
 			name: "files", directive: "EnvironmentFile", value: e.files.as(envFile), example: `["-${configuration_dir}/environment"]`,
 			doc: "Files of variables that systemd reads at each start. One with a `-` in front may be absent. Later files override earlier ones, and files override the variables set here.",
+		},
+		{
+			name: "ssm", value: e.ssm.as(ssmPath), note: "none", example: `["/web/production"]`,
+			doc: "Paths of AWS Systems Manager. Each parameter below one is a variable: of `/web/production/db/pool-size`, `DB_POOL_SIZE`. They are fetched with the secrets and kept like them. They override the variables set here, and `files` override them.",
 		},
 	}
 }

@@ -10,8 +10,8 @@ type ownEnv struct {
 func (e *ownEnv) keys() []key { return nil }
 
 func (e *ownEnv) free(name string) (value, *flaw) {
-	if name == "files" {
-		return nil, &flaw{"files are for all services", "set files in [env]; a variable of that name cannot be set"}
+	if name == "files" || name == "ssm" {
+		return nil, &flaw{name + " is for all services", "set it in [env]; a variable of that name cannot be set"}
 	}
 	return e.env.free(name)
 }

@@ -49,7 +49,7 @@ func (a *artifact) keys() []key {
 		},
 		{
 			name: "archive", value: a.archive.as(&form{label: "path or URL", check: checkArchive}), example: `"https://example.org/web-1.4.tar.gz"`,
-			doc: "An archive (tar.gz, tar.zst, tar.xz, zip): a path, or an https URL with a `digest`.",
+			doc: "An archive (tar.gz, tar.zst, tar.xz, zip): a path, or an https URL or `s3://BUCKET/NAME` with a `digest`.",
 		},
 		{
 			name: "git", value: a.git.as(&form{label: "repository", check: checkGit}), example: `"https://git.example.org/shop/web.git"`,
@@ -132,8 +132,8 @@ func checkArchive(s string) (string, *flaw) {
 		return "", &flaw{"is empty", ""}
 	case url && scheme == "http":
 		return "", &flaw{"http can be changed on the way", "use https"}
-	case url && scheme != "https":
-		return "", &flaw{quote(scheme) + " is not a way to an archive", "write a path or an https URL"}
+	case url && scheme != "https" && scheme != "s3":
+		return "", &flaw{quote(scheme) + " is not a way to an archive", "write a path, an https URL or s3://BUCKET/NAME"}
 	}
 	return s, nil
 }
@@ -153,7 +153,7 @@ func (a *artifact) build(d *decoder) landfast.Source {
 		built = landfast.Source{Kind: landfast.SourceDir, Location: a.dir.value}
 	case a.archive.src != nil:
 		built = landfast.Source{Kind: landfast.SourceArchive, Location: a.archive.value, Digest: a.digest.value, Strip: a.strip.n}
-		if strings.HasPrefix(a.archive.value, "https://") && a.digest.src == nil {
+		if strings.Contains(a.archive.value, "://") && a.digest.src == nil {
 			d.flaw(&a.archive, &flaw{"an archive from the network needs its digest", `add digest = "sha256:..."`})
 		}
 	case a.git.src != nil:

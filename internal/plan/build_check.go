@@ -16,7 +16,11 @@ var (
 	appNames  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$`)
 	unitNames = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|target|path|timer|mount|automount|device|swap|slice|scope)$`)
 	dirNames  = regexp.MustCompile(`^[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)*$`)
-	modes     = regexp.MustCompile(`^0?[0-7]{3,4}$`)
+	// credentialNames are those that systemd takes for a credential and that need no
+	// escaping anywhere.
+	credentialNames = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,99}$`)
+
+	modes = regexp.MustCompile(`^0?[0-7]{3,4}$`)
 )
 
 // check finds what is wrong with names and paths.
@@ -63,6 +67,7 @@ func (b *builder) check() {
 	b.checkDirs()
 	b.checkSystemDirs()
 	b.checkEnvironment()
+	b.checkSettings()
 	b.checkChroot()
 	b.checkDynamic()
 	b.checkPassThrough()

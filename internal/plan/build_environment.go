@@ -52,6 +52,9 @@ func (b *builder) environmentCommand() {
 	b.directories(f, &s)
 	b.sandbox(f, &s)
 	b.chroot(f, &s)
+	if b.app.Chroot != nil {
+		b.pathLists(f.Section("Service"), "BindReadOnlyPaths", "environment", "", []string{"-/run/cloud-init"})
+	}
 	b.unitFile(e.Unit, f)
 	b.plan.Units = append(b.plan.Units, Unit{Name: e.Unit, Prepare: !again, Manual: again})
 }

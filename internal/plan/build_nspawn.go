@@ -25,6 +25,7 @@ func (b *builder) machine(f *unit.File, s *landfast.Service) {
 	// 133 is how systemd-nspawn says that the machine wants to be started anew.
 	sec.Add("SuccessExitStatus", "133")
 	sec.Add("RestartForceExitStatus", "133")
+	b.credentials(sec, s)
 	for _, e := range b.app.EnvFiles {
 		b.notef("%s does not reach into the machine", e.Path)
 	}
@@ -60,11 +61,12 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 		// The release belongs to others than the machine's users, and is not to be
 		// given to them: the kernel maps their numbers. It does not do so for an
 		// overlay.
-		how := "--read-only"
+		argv = append(argv, "--private-users=pick", "--private-users-ownership=map", "--read-only")
 		if m.Boot {
-			how = "--volatile=state" // with a /var in memory
+			// An init wants a /var that it can write. --volatile=state would do the same,
+			// and keeps the users from being mapped (EBUSY).
+			argv = append(argv, "--tmpfs=/var:mode=0755")
 		}
-		argv = append(argv, "--private-users=pick", "--private-users-ownership=map", how)
 		b.notef("the machine cannot write its release; mapped users need Linux 5.12, and a file system that can map them")
 	default:
 		// What is written goes to memory, and with the machine.
@@ -83,6 +85,10 @@ func (b *builder) machineArgv(s *landfast.Service) []string {
 	}
 	for _, v := range append(b.app.Env[:len(b.app.Env):len(b.app.Env)], s.Env...) {
 		argv = append(argv, "--setenv="+v.Name+"="+v.Value)
+	}
+	for _, c := range b.app.Secrets {
+		// A name is looked for among its own credentials.
+		argv = append(argv, "--load-credential="+c.Name+":"+c.Name)
 	}
 	if m.Boot {
 		return append(argv, "--boot", "--notify-ready=yes")

@@ -149,20 +149,23 @@ func (b *builder) working(s *landfast.Service) string {
 
 // environment adds the variables, of which a later one wins: the directories'
 // first, so that [env] may change them, then those of the app and those of the
-// service. Files win over all of these in any case (systemd.exec(5)): first what
-// the environment command wrote, then those of [env], which may correct it.
+// service. Files win over all of these in any case (systemd.exec(5)): first the
+// secrets, then what the environment command wrote, then those of [env], which may
+// correct it.
 func (b *builder) environment(sec *unit.Section, s *landfast.Service) {
 	for _, d := range b.app.Dirs {
 		if d.Env != "" {
 			sec.Add("Environment", b.assignment("dirs."+string(d.Kind), landfast.Var{Name: d.Env, Value: d.Path}))
 		}
 	}
+	b.fetched(sec)
 	for _, v := range b.app.Env {
 		sec.Add("Environment", b.assignment("env."+v.Name, v))
 	}
 	for _, v := range s.Env {
 		sec.Add("Environment", b.assignment(b.key(s, "env."+v.Name), v))
 	}
+	b.credentials(sec, s)
 	if e := b.app.Before; e != nil && s.Unit != e.Unit {
 		sec.Add("EnvironmentFile", b.ok("environment")(unit.EnvFile(e.File, b.once)))
 	}

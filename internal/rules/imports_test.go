@@ -9,7 +9,7 @@ import (
 
 // adapters each stand for one thing outside the program. None knows another, so
 // each can be read, tested and replaced alone.
-var adapters = []string{"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host"}
+var adapters = []string{"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host", "internal/secret", "internal/cloud"}
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.
@@ -73,6 +73,8 @@ var reserved = []onlyIn{
 	{"github.com/google/go-cmp", nil, true, "it may panic, and is for tests"},
 	{"pgregory.net/rapid", nil, true, "it is for tests"},
 	{"github.com/godbus/dbus", []string{"internal/systemd"}, true, "one package speaks to systemd"},
+	{"github.com/aws", []string{"internal/cloud"}, true, "one package speaks to the cloud"},
+	{"filippo.io/age", []string{"internal/secret"}, true, "one package decrypts"},
 	{"github.com/coreos/go-systemd", []string{"internal/systemd"}, true, "one package speaks to systemd"},
 }
 

@@ -20,15 +20,15 @@ import (
 // maxRedirects is how many redirects a download follows.
 const maxRedirects = 10
 
-// download gets an archive over https into a file of the work directory. The
+// download gets an archive over https, or from S3, into a file of the work directory. The
 // digest is required before anything is sent: https says whom we talk to, not
 // that this is the archive that was meant.
 func download(ctx context.Context, location, want string, o Options) (*archiveFile, error) {
 	u, err := url.Parse(location)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
+	if err != nil || u.Scheme != "https" && (u.Scheme != objectScheme || o.Object == nil) || u.Host == "" {
 		return nil, &landfast.Error{
 			Kind: landfast.Invalid, Msg: fmt.Sprintf("cannot get an archive from %s", redact(location)),
-			Hint: "use https, or the path of a file",
+			Hint: "use https, s3, or the path of a file",
 		}
 	}
 	if want == "" {
@@ -42,21 +42,21 @@ func download(ctx context.Context, location, want string, o Options) (*archiveFi
 		return nil, fmt.Errorf("download %s: %w", u.Redacted(), err)
 	}
 	a := &archiveFile{File: f, temp: true}
-	if err := a.fill(ctx, u, o); err != nil {
+	if err := a.fill(ctx, u, location, o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
 }
 
 // fill writes what u gives to f, and takes its digest on the way.
-func (f *archiveFile) fill(ctx context.Context, u *url.URL, o Options) error {
+func (f *archiveFile) fill(ctx context.Context, u *url.URL, location string, o Options) error {
 	stall := time.Duration(o.Stall) * time.Second
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing came for %v", stall)) })
 	defer watch.Stop()
 
-	body, total, err := get(ctx, u, o)
+	body, total, err := f.open(ctx, u, location, o)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,17 @@ func (f *archiveFile) fill(ctx context.Context, u *url.URL, o Options) error {
 	f.sum = hex.EncodeToString(h.Sum(nil))
 	f.state, err = statOf(f.File)
 	return err
+}
+
+// objectScheme begins the location of an object of S3.
+const objectScheme = "s3"
+
+// open begins to get what u names; a name in S3 is taken as it stands in location.
+func (f *archiveFile) open(ctx context.Context, u *url.URL, location string, o Options) (io.ReadCloser, int64, error) {
+	if u.Scheme == objectScheme {
+		return o.Object(ctx, location)
+	}
+	return get(ctx, u, o)
 }
 
 // get sends the request and judges the answer. Total is -1 when the server does

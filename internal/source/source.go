@@ -14,6 +14,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,6 +41,8 @@ type Options struct {
 	// Client makes the https requests; nil: one with the proxy of the
 	// environment, timeouts, and redirects to https only.
 	Client *http.Client
+	// Object opens an object of S3, s3://BUCKET/KEY, of a size or -1; nil: there are none.
+	Object func(ctx context.Context, location string) (io.ReadCloser, int64, error)
 	// Stall is how many seconds a download or fetch may stand still; 0: 60.
 	Stall int
 }

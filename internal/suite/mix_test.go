@@ -25,16 +25,13 @@ func (h *host) shown(document, name string) string {
 // The three configurations that the how-to for people of mix_systemd translates,
 // each deployed, and what the text says of them.
 func TestMIX11TranslatedConfigurations(t *testing.T) {
-	eachHost(t, func(h *host) {
+	clouded(t, func(h *host) {
 		a := h.app("shop", 4000)
 		a.release("1", "")
 		// What mix release leaves, as far as the unit sees it.
 		h.sh(`cd /root/shop/1; mkdir bin; cp ` + wellKnown + ` bin/probe
 			printf '#!/bin/sh\nset -eu\ncase $1 in start) exec "${0%%/*}/probe" ;; eval) echo "$2" >"$LOGS_DIR/evaluated" ;; *) exit 9 ;; esac\n' >bin/shop
 			chmod +x bin/shop`)
-		// The client of S3, as far as the manifest calls it.
-		h.write("/usr/bin/aws", "#!/bin/sh\nset -eu\necho \"$@\" >/root/aws\nfor last; do :; done\necho SECRET=of-the-bucket >\"$last/environment\"\n")
-		h.sh("chmod 755 /usr/bin/aws")
 		show := func(name string) {
 			h.write("/root/shop/landfast.toml", h.shown("how-to/coming-from-mix_systemd.md", name))
 			a.deploy("1").code0()
@@ -54,11 +51,14 @@ func TestMIX11TranslatedConfigurations(t *testing.T) {
 		}
 		end()
 
+		h.write("/root/cloud.json", `{"parameters": {"/shop/production/secret-key-base": "base"}}`)
+		h.sh("echo POOL=of-the-bucket | cloud put " + cloudAddress + " shop-config/production/environment; " +
+			"mkdir -p -m 700 /etc/landfast/secrets/shop; (umask 077; echo hunter2 >/etc/landfast/secrets/shop/database-password)")
 		show("s3")
-		if r := a.answers("1"); !slices.Contains(r.Env, "SECRET=of-the-bucket") {
-			h.t.Errorf("the variable of the bucket did not arrive: %q", r.Env)
+		if r := a.answers("1"); !slices.Contains(r.Env, "POOL=of-the-bucket") || !slices.Contains(r.Env, "SECRET_KEY_BASE=base") {
+			h.t.Errorf("the variables of the bucket and of Systems Manager did not arrive: %q", r.Env)
 		}
-		if got := h.sh("cat /root/aws; stat -c '%U:%G %a' /etc/shop/environment; runuser -u shop -- cat /etc/shop/environment; runuser -u shop -- sh -c 'test ! -w /etc/shop/environment'; ! runuser -u nobody -- cat /etc/shop/environment 2>/dev/null"); got != "s3 sync --exact-timestamps --no-progress s3://shop-config/production /etc/shop\nroot:shop 640\nSECRET=of-the-bucket" {
+		if got := h.sh("stat -L -c '%U:%G %a' /etc/shop/fetched/environment; runuser -u shop -- cat /etc/shop/fetched/environment; runuser -u shop -- sh -c 'test ! -w /etc/shop/fetched/environment'; ! runuser -u nobody -- cat /etc/shop/fetched/environment 2>/dev/null; landfast exec shop -- /bin/sh -c 'cat $CREDENTIALS_DIRECTORY/DATABASE_PASSWORD'"); got != "root:shop 640\nPOOL=of-the-bucket\nhunter2" {
 			h.t.Errorf("after the one with S3: %s", got)
 		}
 		end()

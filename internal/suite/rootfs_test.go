@@ -30,6 +30,7 @@ user="setpriv --reuid 1000 --regid 1000 --clear-groups"
 read inside outside count </proc/self/uid_map
 echo "version $(cat /etc/version) map $inside $outside $count root $(plain -u) user $($user plain -u) setuid $($user id2 -u)"
 echo "shadow $($user cat /etc/shadow) other $(setpriv --reuid 1001 --clear-groups cat /etc/shadow || echo refused)"
+echo "secret $($user cat $CREDENTIALS_DIRECTORY/DB || cat $CREDENTIALS_DIRECTORY/DB)"
 echo ready
 exec sleep 86399
 END
@@ -61,7 +62,11 @@ stop_timeout = "5s"
 
 [machine]
 network = "private"
+
+[secrets]
+DB = { file = "/etc/landfast/secrets/box/db" }
 `)
+	h.sh("mkdir -p -m 700 /etc/landfast/secrets/box; (umask 077; echo hunter2 >/etc/landfast/secrets/box/db)")
 	for _, version := range []string{"1", "2"} {
 		h.sh("set -- " + version + " " + a.dir + "/" + version + ".tar.gz" + packSystem)
 	}
@@ -98,6 +103,9 @@ func (a *app) runsInside(version string) {
 	var first, count int
 	if _, err := fmt.Sscanf(said[at:], "version "+version+" map 0 %d %d root 0 user 1000 setuid 0", &first, &count); err != nil || first < 1<<16 || count != 1<<16 {
 		a.t.Errorf("users are not the machine's own, or setuid is lost: %v\n%s", err, said)
+	}
+	if !strings.Contains(said, "secret hunter2\n") {
+		a.t.Errorf("the secret did not reach the machine:\n%s", said)
 	}
 	if !strings.Contains(said, "shadow secret other refused") {
 		a.t.Errorf("the owners inside are others:\n%s", said)

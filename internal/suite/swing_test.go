@@ -25,7 +25,11 @@ func kinds(port int) map[string]map[string][]string {
 	keep := "[releases]\nkeep = 1"
 	two := fmt.Sprintf("[env]\nPORT = %d\nCOLOUR = \"blue\"\n\n[dirs]\nstate = true\ntmp = true", port)
 	socket := fmt.Sprintf("[socket]\nlisten = [\"%d\"]", port)
+	secret := func(n string) string {
+		return "[secrets]\nSECRET = { file = \"/etc/landfast/secrets/" + n + "\", env = true }"
+	}
 	return map[string]map[string][]string{
+		"secrets":    {"1": {keep, secret("1")}, "2": {keep, secret("2")}},
 		"plain":      {"1": {keep}, "2": {keep}},
 		"units":      {"1": {keep}, "2": {keep, two}},
 		"socket":     {"1": {keep, socket}, "2": {keep, socket, two}},
