@@ -1,0 +1,45 @@
+package steer_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/landfast/landfast/internal/atomicfile/crashtest"
+	"github.com/landfast/landfast/internal/leaktest"
+)
+
+// envInside is set in the process that has a network and mounts of its own.
+const envInside = "LANDFAST_STEER_TEST_INSIDE"
+
+// TestMain runs the tests as root in a network namespace and a mount namespace of
+// their own, so that nothing of the host is changed.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv("LANDFAST_CRASHTEST_ACT") != "":
+		crashtest.Main(m, acts)
+	case os.Geteuid() != 0 || os.Getenv(envInside) != "":
+		leaktest.Main(m)
+	default:
+		os.Exit(inside())
+	}
+}
+
+func inside() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), envInside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start the tests in a network of their own:", err)
+		return 1
+	}
+	return 0
+}
