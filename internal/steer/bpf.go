@@ -9,12 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pointer is a pointer in an attribute of bpf(2): 8 bytes on every machine.
-type pointer struct {
-	p unsafe.Pointer
-	_ [8 - unsafe.Sizeof(uintptr(0))]byte
-}
-
+// to is the address of what the kernel is to read or write.
 func to[T any](v *T) pointer { return pointer{p: unsafe.Pointer(v)} }
 
 // text is a string as C has it.

@@ -46,3 +46,14 @@ func Attached() (uint32, error) {
 
 // ParseGroup reads /proc/PID/cgroup.
 var ParseGroup = parseGroup
+
+// PinForeignTable pins a table in the place of ours that is of another kind.
+func PinForeignTable(dir string) error {
+	attr := struct{ kind, key, value, entries uint32 }{unix.BPF_MAP_TYPE_HASH, 4, 4, 1}
+	table, err := create(unix.BPF_MAP_CREATE, &attr)
+	if err != nil {
+		return err
+	}
+	defer table.close()
+	return publish(table, dir, tableName)
+}

@@ -86,33 +86,45 @@ func closeAll(all []*taken) {
 // errNotYet: the owner does not listen there, and may do so later.
 var errNotYet = errors.New("it does not listen yet")
 
-// takeListener takes a socket that is known to listen and looks at what the kernel
-// would not steer to, or would steer to for nothing.
+// takeListener takes a socket that is known to listen, and looks at what decides
+// whether the kernel steers to it.
 func takeListener(pid, fd int, s socket) (*taken, error) {
-	own, err := take(pid, fd, s.cookie)
+	own, err := take(pid, fd)
 	if err != nil {
 		return nil, explainTaking(err)
 	}
 	t := &taken{socket: s, pid: pid, fd: own}
-	protocol, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	if err == nil && protocol == unix.IPPROTO_MPTCP {
-		err = mptcp(pid, s.local.Port())
-	}
-	if err == nil && s.family == unix.AF_INET6 {
-		var v int
-		v, err = unix.GetsockoptInt(own, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
-		t.v6only = v != 0
-	}
-	if err == nil {
-		var v int
-		v, err = unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_REUSEPORT)
-		t.shared = v != 0
-	}
-	if err != nil {
+	if err := t.examine(); err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// examine makes sure that what was taken is what was found: a number may stand for
+// something else meanwhile.
+func (t *taken) examine() error {
+	protocol, err := unix.GetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return errMoved // no socket at all
+	}
+	if protocol == unix.IPPROTO_MPTCP {
+		return mptcp(t.pid, t.local.Port()) // what listens is a socket below this one
+	}
+	cookie, err := unix.GetsockoptUint64(t.fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	if err != nil || cookie != t.cookie {
+		return errors.Join(errMoved, err)
+	}
+	if t.family == unix.AF_INET6 {
+		v, err := unix.GetsockoptInt(t.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		if err != nil {
+			return err
+		}
+		t.v6only = v != 0
+	}
+	v, err := unix.GetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
+	t.shared = v != 0
+	return err
 }
 
 func mptcp(pid int, port uint16) error {

@@ -206,9 +206,8 @@ func (h holding) of(all []socket) []Process {
 	return some
 }
 
-// take duplicates a socket that another process has open, and makes sure that it is
-// the one with this cookie: what a number stands for may have changed meanwhile.
-func take(pid, fd int, cookie uint64) (int, error) {
+// take duplicates a socket that another process has open.
+func take(pid, fd int) (int, error) {
 	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open process %d: %w", pid, err)
@@ -217,14 +216,6 @@ func take(pid, fd int, cookie uint64) (int, error) {
 	own, err := unix.PidfdGetfd(process, fd, 0)
 	if err != nil {
 		return -1, fmt.Errorf("take the socket of process %d: %w", pid, err)
-	}
-	got, err := unix.GetsockoptUint64(own, unix.SOL_SOCKET, unix.SO_COOKIE)
-	if err == nil && got != cookie {
-		err = errMoved
-	}
-	if err != nil {
-		_ = unix.Close(own)
-		return -1, err
 	}
 	return own, nil
 }
