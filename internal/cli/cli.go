@@ -117,6 +117,7 @@ func (c *command) verbs() []verb {
 		{"operate", c.runCommand(), []int{exitUnavailable}},
 		{"operate", c.doctor(), nil},
 		{"program", c.serve(), []int{exitUnavailable}},
+		{"program", c.steer(), applies},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}

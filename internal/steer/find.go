@@ -164,7 +164,7 @@ func (o Owner) unreachable(members []int) error {
 	}
 	return &landfast.Error{
 		Kind: landfast.Invalid, Msg: fmt.Sprintf("%s has a network of its own, and connections cannot be steered from one network to another", o),
-		Hint: "leave out PrivateNetwork=, or use the cutover strategy relay",
+		Hint: hintNetwork,
 	}
 }
 

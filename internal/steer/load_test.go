@@ -171,8 +171,8 @@ func eventually(t *testing.T, f func() error) {
 func TestOpenRefuses(t *testing.T) {
 	t.Run("pins of another network", func(t *testing.T) {
 		dir := foreign(t, pins(t), false)
-		refused(t, closed(steer.Open(t.Context(), dir)), landfast.Conflict, "steers in another network namespace")
-		refused(t, closed(steer.Load(t.Context(), dir)), landfast.Conflict, "steers in another network namespace")
+		refused(t, closed(steer.Open(t.Context(), dir)), landfast.Conflict, "steers in another network than that of this process")
+		refused(t, closed(steer.Load(t.Context(), dir)), landfast.Conflict, "steers in another network than that of this process")
 	})
 	t.Run("a table of another shape", func(t *testing.T) {
 		dir := pins(t)
@@ -185,9 +185,14 @@ func TestOpenRefuses(t *testing.T) {
 		refused(t, closed(steer.Open(t.Context(), dir)), landfast.Conflict, dir+"/table is of another version of landfast", "rm -r "+dir)
 		refused(t, closed(steer.Load(t.Context(), dir)), landfast.Conflict, dir+"/table is of another version of landfast")
 	})
-	t.Run("no BPF file system", func(t *testing.T) {
-		pins(t)
-		refused(t, closed(steer.Open(t.Context(), "/nowhere/landfast")), landfast.Unavailable, "this kernel has no BPF file system: /nowhere is not there")
+	t.Run("no place for pins", func(t *testing.T) {
+		dir := pins(t)
+		if err := os.WriteFile(dir, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := closed(steer.Open(t.Context(), dir+"/bpf/landfast")); err == nil {
+			t.Error("it is open")
+		}
 	})
 	t.Run("somebody holds the lock", func(t *testing.T) {
 		dir := pins(t)

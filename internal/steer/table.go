@@ -14,8 +14,15 @@ import (
 	"github.com/landfast/landfast"
 )
 
-// Dir is where the program and the table of a host are pinned.
-const Dir = "/sys/fs/bpf/landfast"
+// Dir is where the program and the table of this host are pinned: in the place that
+// hosts have for it, or, in containers that do not show that, in one of our own.
+func Dir() string {
+	const usual, own = "/sys/fs/bpf", "/run/landfast/bpf"
+	if _, err := os.Stat(usual); err != nil {
+		return own + "/landfast"
+	}
+	return usual + "/landfast"
+}
 
 // Names in a directory of pins. The kernel allows no dots in them.
 const (
@@ -38,6 +45,16 @@ func Open(ctx context.Context, dir string) (*Table, error) {
 		return opened(dir, table, err)
 	}
 	return Load(ctx, dir)
+}
+
+// Look opens what is pinned in dir as Open does, but loads nothing: nil when there is
+// nothing.
+func Look(dir string) (*Table, error) {
+	table, err := present(dir)
+	if table < 0 && err == nil {
+		return nil, nil
+	}
+	return opened(dir, table, err)
 }
 
 // Load is Open that puts the program of this version in the place of the one that is
@@ -134,8 +151,8 @@ func openLink(dir string) (object, error) {
 		return -1, nil
 	case uint64(i.namespace) != here:
 		err = &landfast.Error{
-			Kind: landfast.Conflict, Msg: fmt.Sprintf("what is pinned in %s steers in another network namespace than this process is in", dir),
-			Hint: "run landfast in the network namespace of the host",
+			Kind: landfast.Conflict, Msg: fmt.Sprintf("what is pinned in %s steers in another network than that of this process", dir),
+			Hint: "run landfast in the network of the host: without PrivateNetwork=",
 		}
 	}
 	if err != nil {
@@ -225,6 +242,26 @@ const namespacePath = "/proc/self/ns/net"
 
 func ownNamespace() (uint64, error) { return namespaceOf(namespacePath) }
 
+// InHostNetwork refuses to steer from a network of its own, as a unit with
+// PrivateNetwork= has, where nothing would come of it. The network of the host, or of
+// the container, is that of its process 1.
+func InHostNetwork() error {
+	here, err := ownNamespace()
+	if err != nil {
+		return err
+	}
+	host, err := namespaceOf("/proc/1/ns/net")
+	if err != nil || host == here {
+		return nil // not for us to see; the pins will tell
+	}
+	return &landfast.Error{
+		Kind: landfast.Invalid, Msg: "this process has a network of its own, and connections cannot be steered from one network to another",
+		Hint: hintNetwork,
+	}
+}
+
+const hintNetwork = "leave out PrivateNetwork=, or use the cutover strategy relay"
+
 // namespaceOf is the number of a namespace.
 func namespaceOf(path string) (uint64, error) {
 	var st unix.Stat_t
@@ -259,6 +296,9 @@ func mount(root string) error {
 	if is || err != nil {
 		return err
 	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
 	below, err := os.Open(root)
 	if err != nil {
 		return err
@@ -281,14 +321,12 @@ func mount(root string) error {
 	return nil
 }
 
-// isBPF reports whether root is of a BPF file system.
+// isBPF reports whether root is there and of a BPF file system.
 func isBPF(root string) (bool, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(root, &st)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, &landfast.Error{
-			Kind: landfast.Unavailable, Msg: fmt.Sprintf("this kernel has no BPF file system: %s is not there", root),
-		}
+		return false, nil
 	}
 	return err == nil && uint32(st.Type) == unix.BPF_FS_MAGIC, named("look at "+root, err)
 }
