@@ -51,18 +51,25 @@ func unitOf(pid int) (group, unit string) {
 	return parseGroup(string(text))
 }
 
-// parseGroup reads /proc/PID/cgroup; see cgroups(7). What systemd goes by is the
-// unified hierarchy, or its own one where there is such.
+// parseGroup reads /proc/PID/cgroup; see cgroups(7). systemd goes by the unified
+// hierarchy, or where it has one by its own; the other may be of the machine around a
+// container. The one of the unit's systemd is the deeper of them.
 func parseGroup(text string) (group, unit string) {
-	path := ""
 	for line := range strings.Lines(text) {
 		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(parts) == 3 && (parts[1] == "name=systemd" || parts[0] == "0" && path == "") {
-			path = parts[2]
+		if len(parts) != 3 || parts[0] != "0" && parts[1] != "name=systemd" {
+			continue
+		}
+		if g, u := unitIn(parts[2]); strings.Count(g, "/") > strings.Count(group, "/") {
+			group, unit = g, u
 		}
 	}
-	// Below a unit there may be groups that it made itself; above it, a manager that
-	// is a unit, too.
+	return group, unit
+}
+
+// unitIn is the unit whose control group path is, or is below; above it there may be
+// a manager that is a unit, too.
+func unitIn(path string) (group, unit string) {
 	names := strings.Split(path, "/")
 	for i := len(names) - 1; i >= 0; i-- {
 		if strings.HasSuffix(names[i], ".service") || strings.HasSuffix(names[i], ".scope") {
