@@ -57,7 +57,7 @@ func Accepted(ctx context.Context, o Owner, private uint16, public Public) error
 		}
 		if err := pause(ctx, 2*time.Millisecond); err != nil {
 			return &landfast.Error{
-				Kind: landfast.Unavailable, Msg: fmt.Sprintf("%s has not accepted %d connections in time", o, queued),
+				Kind: landfast.Unavailable, Msg: fmt.Sprintf("%s has not accepted %d connections in time", o, int(queued)+len(under)),
 				Err: err, Hint: "it may hang",
 			}
 		}

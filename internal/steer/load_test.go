@@ -2,10 +2,13 @@ package steer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,8 +20,55 @@ import (
 
 // acts are what this program does when it is started to be killed, or somewhere else.
 var acts = map[string]func(dir string) error{
-	"load":    func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"load":  func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"probe": func(string) error { return probe() },
+	"probe-as-nobody": func(string) error {
+		if err := syscall.Setuid(65534); err != nil {
+			return err
+		}
+		return probe()
+	},
 	"load-in": func(dir string) error { return closed(steer.Load(context.Background(), dir)) },
+}
+
+// probe prints what Probe finds.
+func probe() error {
+	err := steer.Probe("/sys/fs/bpf/landfast")
+	fmt.Println(errors.Is(err, fs.ErrPermission), landfast.KindOf(err), err)
+	return nil
+}
+
+func TestProbeSaysWhyNot(t *testing.T) {
+	pins(t)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ act, inject, want string }{
+		{"probe", "", "false internal <nil>\n"},
+		{"probe-as-nobody", "", "true unavailable steering takes rights that this process does not have: make a table: operation not permitted; run as root\n"},
+		{"probe", "bpf:error=ENOSYS", "false unavailable the kernel cannot steer here: make a table: function not implemented; it takes Linux 5.9 with CONFIG_BPF_SYSCALL, and this is "},
+		{"probe", "bpf:error=EINVAL:when=2+", "false unavailable the kernel cannot steer here: load a program: invalid argument; it takes Linux 5.9"},
+		{"probe", "bpf:error=EPERM:when=3", "true unavailable the kernel cannot steer here, although this is root: a container, a sandbox or a lockdown refuses it: attach a program"},
+		{"probe", "pidfd_getfd:error=EPERM", "true unavailable the kernel cannot steer here, although this is root: a container, a sandbox or a lockdown refuses it: pidfd_getfd"},
+		{"probe", "pidfd_open:error=ENOSYS", "false unavailable the kernel cannot steer here: pidfd_open: function not implemented; it takes Linux 5.9"},
+		{"probe", "sendto:error=ENOENT:when=1", "false unavailable cannot list the sockets of this host: sock_diag: no such file or directory"},
+	} {
+		argv := []string{program}
+		if c.inject != "" {
+			if _, err := exec.LookPath("strace"); err != nil {
+				t.Skip("strace is not installed")
+			}
+			call, _, _ := strings.Cut(c.inject, ":")
+			argv = []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=" + c.inject, program}
+		}
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Env = append(os.Environ(), "LANDFAST_CRASHTEST_ACT="+c.act, "LANDFAST_CRASHTEST_DIR="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), c.want) {
+			t.Errorf("%s, %s: %v\n%swant %s", c.act, c.inject, err, out, c.want)
+		}
+	}
 }
 
 // pinsIn is where acts that are killed pin: dir is a directory of the test alone.

@@ -78,17 +78,13 @@ func explain(err error) error {
 	}
 	e := &landfast.Error{Kind: landfast.Unavailable, Msg: "the kernel cannot steer here", Err: err}
 	switch {
-	case errors.Is(err, unix.EPERM) && !capable(unix.CAP_BPF) && !capable(unix.CAP_SYS_ADMIN):
+	case errors.Is(err, os.ErrPermission) && os.Geteuid() != 0:
 		e.Msg, e.Hint = "steering takes rights that this process does not have", "run as root"
-	case errors.Is(err, unix.EPERM) && !capable(unix.CAP_NET_ADMIN) && !capable(unix.CAP_SYS_ADMIN):
-		e.Msg, e.Hint = "steering takes CAP_NET_ADMIN, which this process does not have", "run as root"
-	case errors.Is(err, unix.EPERM):
+	case errors.Is(err, os.ErrPermission):
 		e.Msg = "the kernel cannot steer here, although this is root: a container, a sandbox or a lockdown refuses it"
-		e.Hint = "a container needs the system calls bpf and pidfd_getfd; systemd-nspawn has --system-call-filter for it"
+		e.Hint = "it takes the system calls bpf and pidfd_getfd (systemd-nspawn --system-call-filter=), and to load also CAP_BPF and CAP_NET_ADMIN"
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
 		e.Hint = fmt.Sprintf("it takes Linux 5.9 with CONFIG_BPF_SYSCALL, and this is %s", kernel())
-	case errors.Is(err, os.ErrPermission):
-		e.Msg, e.Hint = "steering takes rights that this process does not have", "run as root"
 	default:
 		e.Kind = landfast.Internal
 	}

@@ -153,6 +153,9 @@ func inodesOf(pid int) (map[uint32]int, error) {
 	found := map[uint32]int{}
 	for _, name := range names {
 		target, err := os.Readlink(proc(pid, "fd/"+name))
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
 		if err != nil {
 			continue // closed meanwhile
 		}

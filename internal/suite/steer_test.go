@@ -323,3 +323,37 @@ func TestSteeringRefuses(t *testing.T) {
 		}
 	})
 }
+
+// steerSandbox is a service of root that does nothing but switch.
+var steerSandbox = []string{
+	"NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "PrivateDevices=yes",
+	"ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes",
+	"RestrictAddressFamilies=AF_NETLINK AF_UNIX", "RestrictNamespaces=yes", "LockPersonality=yes", "MemoryDenyWriteExecute=yes",
+	"SystemCallArchitectures=native", "SystemCallErrorNumber=EPERM", "UMask=0077",
+}
+
+// TestSwitchingTakesFewRights finds what a service of root must be allowed to switch
+// through the pins, to an app of another user.
+func TestSwitchingTakesFewRights(t *testing.T) {
+	eachSteered(t, func(s *steered) {
+		s.current("1")
+		s.sh("systemctl start web@1 web@2")
+		s.current("2")
+		register := func(capabilities, calls string) result {
+			s.t.Helper()
+			argv := []string{"systemd-run", "--wait", "--pipe", "--quiet", "--property=CapabilityBoundingSet=" + capabilities, "--property=SystemCallFilter=" + calls}
+			for _, p := range steerSandbox {
+				argv = append(argv, "--property="+p)
+			}
+			return s.run("/", append(argv, "/usr/local/bin/landfast", "steer", "register", "web", "2", "--public", "8080", "--private", "20002", "--pid", s.pid("web@2"))...)
+		}
+		const calls = "@system-service bpf pidfd_open pidfd_getfd"
+		for _, less := range []string{"", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"} {
+			register(less, calls).exits(7).says("cannot take the socket of the process", "CAP_SYS_PTRACE with CAP_DAC_READ_SEARCH")
+		}
+		register("CAP_SYS_PTRACE CAP_DAC_READ_SEARCH", "@system-service").exits(7).says("a container, a sandbox or a lockdown refuses it", "bpf and pidfd_getfd")
+		s.answers("127.0.0.1:8080", "1")
+		register("CAP_SYS_PTRACE CAP_DAC_READ_SEARCH", calls).code0().says("port 8080 is steered to 2 of web")
+		s.answers("127.0.0.1:8080", "2")
+	})
+}
