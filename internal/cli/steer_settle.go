@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,21 +30,7 @@ nothing.`,
 		Example: "  landfast steer settle --public 8080 --private 20001 --pid $MAINPID",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.parse()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), s.Wait)
-			defer cancel()
-			if err := steer.Accepted(ctx, s.Owner, s.Private, s.Public); err != nil {
-				return err
-			}
-			if c.json {
-				c.printJSON(settled{s.Public, s.Private, true})
-				return nil
-			}
-			c.printf("no connection waits for %s\n", s.Owner)
-			return nil
+			return c.settle(cmd.Context(), f)
 		},
 	}
 	flags := cmd.Flags()
@@ -51,3 +38,28 @@ nothing.`,
 	flags.DurationVar(&f.wait, "wait", 10*time.Second, "how long the process may take")
 	return cmd
 }
+
+func (c *command) settle(ctx context.Context, f registerFlags) error {
+	// systemd.exec(5): in ExecStop= without a main process, only the former is set.
+	if os.Getenv("SERVICE_RESULT") != "" && os.Getenv("MAINPID") == "" && f.pid == 0 {
+		f.pid = ended
+	}
+	s, err := f.parse()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Wait)
+	defer cancel()
+	if err := steer.Accepted(ctx, s.Owner, s.Private, s.Public); err != nil {
+		return err
+	}
+	if c.json {
+		c.printJSON(settled{s.Public, s.Private, true})
+		return nil
+	}
+	c.printf("no connection waits on port %d\n", s.Private)
+	return nil
+}
+
+// ended is a number that no process has: above the most that the kernel gives.
+const ended = 1 << 23

@@ -18,22 +18,15 @@ const handshakes = 1500 * time.Millisecond
 // for it on a private port: those in the queues of its listeners, and those whose
 // handshake with public was under way when this was called. It is for the time
 // between a switch to another owner and the end of this one, who must still listen.
-// It returns at once when the owner does not listen any more, and with an error of
+// It returns at once when the owner has ended or does not listen any more, and with an error of
 // kind Unavailable when ctx ends first.
 func Accepted(ctx context.Context, o Owner, private uint16, public Public) error {
-	members, err := o.members()
+	inodes, err := o.inodes()
+	if landfast.KindOf(err) == landfast.NotFound {
+		return nil // it has ended, and nothing waits for it
+	}
 	if err != nil {
 		return err
-	}
-	inodes := map[uint32]bool{}
-	for _, pid := range members {
-		open, err := inodesOf(pid)
-		if err != nil && !gone(err) {
-			return explainTaking(err)
-		}
-		for inode := range open {
-			inodes[inode] = true
-		}
 	}
 	under, err := sockets(maskSynRecv, public.Port)
 	if err != nil {
@@ -62,6 +55,25 @@ func Accepted(ctx context.Context, o Owner, private uint16, public Public) error
 			}
 		}
 	}
+}
+
+// inodes are the sockets that the owner has open.
+func (o Owner) inodes() (map[uint32]bool, error) {
+	members, err := o.members()
+	if err != nil {
+		return nil, err
+	}
+	inodes := map[uint32]bool{}
+	for _, pid := range members {
+		open, err := inodesOf(pid)
+		if err != nil && !gone(err) {
+			return nil, explainTaking(err)
+		}
+		for inode := range open {
+			inodes[inode] = true
+		}
+	}
+	return inodes, nil
 }
 
 // queue counts the connections that wait to be accepted, by listeners with some

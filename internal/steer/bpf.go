@@ -102,8 +102,8 @@ func replace(link, program object) error {
 }
 
 type pinAttr struct {
-	path      pointer
-	fd, flags uint32
+	path  pointer
+	fd, _ uint32
 }
 
 func pin(o object, path string) error {
@@ -125,10 +125,10 @@ func info[T any](o object, v *T) error {
 }
 
 // mapInfo begins as struct bpf_map_info does.
-type mapInfo struct{ kind, id, key, value, entries, flags uint32 }
+type mapInfo struct{ kind, _, key, value, _, _ uint32 }
 
 // linkInfo begins as struct bpf_link_info does, for a network namespace.
-type linkInfo struct{ kind, id, program, _, namespace, attach uint32 }
+type linkInfo struct{ kind, _, program, _, namespace, attach uint32 }
 
 // linkOfNamespace is BPF_LINK_TYPE_NETNS.
 const linkOfNamespace = 5
@@ -136,7 +136,7 @@ const linkOfNamespace = 5
 type entryAttr struct {
 	table, _   uint32
 	key, value pointer // for BPF_MAP_GET_NEXT_KEY, value is the next key
-	flags      uint64
+	_          uint64
 }
 
 // put makes the kernel steer k to the socket with the file descriptor fd.

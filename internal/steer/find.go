@@ -174,20 +174,13 @@ func (o Owner) silence(port uint16) error {
 		Kind: landfast.Unavailable, Msg: fmt.Sprintf("%s does not listen on port %d", o, port),
 		Hint: "it should take its port from $PORT, or as an argument",
 	}
-	members, err := o.members()
+	inodes, err := o.inodes()
 	if err != nil {
 		return err
 	}
 	all, err := listeners(0)
 	if err != nil {
 		return err
-	}
-	inodes := map[uint32]bool{}
-	for _, pid := range members {
-		open, _ := inodesOf(pid) // it may have ended
-		for inode := range open {
-			inodes[inode] = true
-		}
 	}
 	var at []string
 	for _, s := range withInode(all, inodes) {

@@ -59,7 +59,8 @@ func ins(op uint8, target, source uint8, offset int16, value int32) instruction 
 func program(table object) []instruction {
 	word, ip4, ip6 := fieldAt(unsafe.Offsetof(key{}.word)), fieldAt(unsafe.Offsetof(key{}.ip4)), fieldAt(unsafe.Offsetof(key{}.ip6))
 	find := []instruction{
-		ins(opLoadMap, 1, mapByDescriptor, 0, int32(table)), {},
+		ins(opLoadMap, 1, mapByDescriptor, 0, int32(table)),
+		{},
 		ins(opMove, 2, frame, 0, 0),
 		ins(opAddValue, 2, 0, 0, -int32(keySize)),
 		ins(opCall, 0, 0, 0, callLookup), // a reference to a socket, or 0

@@ -28,7 +28,7 @@ RemainAfterExit=yes
 ExecStart=/usr/local/bin/landfast steer load
 CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN CAP_SYS_ADMIN
 NoNewPrivileges=yes
-RestrictAddressFamilies=none
+RestrictAddressFamilies=AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -58,8 +58,8 @@ Environment=STATE_DIR=/var/lib/web-%i GODEBUG=multipathtcp=0
 EnvironmentFile=/srv/web/port-%i
 WorkingDirectory=/srv/web/releases/%i
 ExecStart=/srv/web/releases/%i/bin/web
-ExecStartPost=+/usr/local/bin/landfast steer register web %i --public 8080 --private ${PORT} --pid $MAINPID
-ExecStop=+/usr/local/bin/landfast steer settle --public 8080 --private ${PORT} --pid $MAINPID
+ExecStartPost=+/usr/local/bin/landfast steer register web %i --public 8080 --private ${PORT}
+ExecStop=+-/usr/local/bin/landfast steer settle --public 8080 --private ${PORT}
 Restart=always
 RestartSec=10ms
 CapabilityBoundingSet=
@@ -162,6 +162,8 @@ func TestSteered(t *testing.T) {
 		s.answers("127.0.0.1:8080", "1")
 		if text, err := s.Journal(s.t.Context(), "web@2.service"); err != nil || !strings.Contains(text, "1 is the current release of web, so nothing is steered to 2") {
 			s.t.Errorf("%v\n%s", err, text)
+		} else if strings.Contains(text, "which process") {
+			s.t.Errorf("stopping what has ended is an error:\n%s", text)
 		}
 
 		// The current one is steered to again.
@@ -186,6 +188,13 @@ func TestSteered(t *testing.T) {
 		if got := s.unit("landfast-steer.service", "ActiveState"); got != "active" {
 			s.t.Errorf("landfast-steer.service is %s after the boot", got)
 		}
+
+		// Without that service, the first app loads what it needs.
+		s.sh("systemctl stop web@1 web@2; systemctl disable --now landfast-steer; rm /etc/systemd/system/landfast-steer.service; systemctl daemon-reload; umount /run/landfast/bpf")
+		s.run("/", "landfast", "steer", "show").code0().says("nothing is steered")
+		s.sh("systemctl start web@2")
+		s.answers("127.0.0.1:8080", "2")
+		s.run("/", "landfast", "steer", "show").code0().says("web@2.service")
 	})
 }
 
