@@ -114,9 +114,6 @@ steered; a program of another version is replaced at once. It takes Linux 5.9.`,
 		Example: "  sudo landfast steer load",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := steer.InHostNetwork(); err != nil {
-				return err
-			}
 			table, err := steer.Load(cmd.Context(), steer.Dir())
 			if err != nil {
 				return err
@@ -229,9 +226,6 @@ func (c *command) register(ctx context.Context, app, release string, f registerF
 func registerIf(ctx context.Context, s steer.Switch) (steer.Switched, error) {
 	none := steer.Switched{Families: []steer.Family{}}
 	if ok, err := s.If(); !ok || err != nil {
-		return none, err
-	}
-	if err := steer.InHostNetwork(); err != nil {
 		return none, err
 	}
 	table, err := steer.Open(ctx, steer.Dir())

@@ -15,6 +15,9 @@ func LoadOther(ctx context.Context, dir string) (*Table, error) {
 	})
 }
 
+// LoadAnywhere is Load that does not ask whether it is for anything.
+func LoadAnywhere(ctx context.Context, dir string) (*Table, error) { return load(ctx, dir, program) }
+
 // Program is the number of the program that the link in dir attaches.
 func Program(dir string) (uint32, error) {
 	link, err := openLink(dir)

@@ -150,11 +150,15 @@ func ended(what string) error {
 	return &landfast.Error{Kind: landfast.NotFound, Msg: what + " has ended, or never ran", Hint: "its log may say why"}
 }
 
-// unreachable refuses an owner whose processes are all in other network namespaces.
+// unreachable refuses an owner that is in another network namespace: the process that
+// was named, or else all of its processes.
 func (o Owner) unreachable(members []int) error {
 	here, err := ownNamespace()
 	if err != nil {
 		return err
+	}
+	if o.PID != 0 {
+		members = members[:1]
 	}
 	for _, pid := range members {
 		there, err := namespaceOf(proc(pid, "ns/net"))

@@ -20,7 +20,11 @@ import (
 
 // acts are what this program does when it is started to be killed, or somewhere else.
 var acts = map[string]func(dir string) error{
-	"load":  func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"load": func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"load-told": func(dir string) error {
+		fmt.Println(closed(steer.Load(context.Background(), dir)))
+		return nil
+	},
 	"probe": func(string) error { return probe() },
 	"probe-as-nobody": func(string) error {
 		if err := syscall.Setuid(65534); err != nil {
@@ -28,7 +32,7 @@ var acts = map[string]func(dir string) error{
 		}
 		return probe()
 	},
-	"load-in": func(dir string) error { return closed(steer.Load(context.Background(), dir)) },
+	"load-anywhere": func(dir string) error { return closed(steer.LoadAnywhere(context.Background(), dir)) },
 }
 
 // probe prints what Probe finds.
@@ -192,7 +196,7 @@ func foreign(t *testing.T, dir string, over bool) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("nsenter", "--net="+fmt.Sprintf("/proc/%d/ns/net", holder.Process.Pid), program)
-	cmd.Env = append(os.Environ(), "LANDFAST_CRASHTEST_ACT=load-in", "LANDFAST_CRASHTEST_DIR="+dir)
+	cmd.Env = append(os.Environ(), "LANDFAST_CRASHTEST_ACT=load-anywhere", "LANDFAST_CRASHTEST_DIR="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -235,6 +239,25 @@ func TestOpenRefuses(t *testing.T) {
 		refused(t, closed(steer.Open(t.Context(), dir)), landfast.Conflict, dir+"/table is of another version of landfast", "rm -r "+dir)
 		refused(t, closed(steer.Load(t.Context(), dir)), landfast.Conflict, dir+"/table is of another version of landfast")
 	})
+	for flags, want := range map[string]string{
+		"--net": "this process has a network of its own", "--mount": "and this process cannot mount it for the host; run `landfast steer load` first",
+	} {
+		t.Run("unshare "+flags, func(t *testing.T) {
+			dir := pins(t)
+			program, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("unshare", flags, program)
+			cmd.Env = append(os.Environ(), "LANDFAST_CRASHTEST_ACT=load-told", "LANDFAST_CRASHTEST_DIR="+dir)
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%v, want %s\n%s", err, want, out)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("it made a directory")
+			}
+		})
+	}
 	t.Run("no place for pins", func(t *testing.T) {
 		dir := pins(t)
 		if err := os.WriteFile(dir, nil, 0o600); err != nil {

@@ -116,13 +116,15 @@ func (o Owner) members() ([]int, error) {
 	group, unit := "", o.Unit
 	var members []int
 	if o.PID != 0 {
-		if _, err := os.Stat(proc(o.PID, "")); err != nil {
+		// A process that nobody has reaped yet, a zombie, has ended as well.
+		stat, err := os.ReadFile(proc(o.PID, "stat"))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return nil, ended(fmt.Sprintf("process %d", o.PID))
 		}
 		group, unit = unitOf(o.PID)
 		members = []int{o.PID}
 	}
-	if unit == "" {
+	if unit == "" || unit == "init.scope" { // the latter is systemd's own
 		return members, nil
 	}
 	all, err := pids()

@@ -62,6 +62,9 @@ func Look(dir string) (*Table, error) {
 // where there is none. It needs CAP_BPF and CAP_NET_ADMIN, CAP_SYS_ADMIN to mount, and
 // is idempotent; concurrent calls wait for each other.
 func Load(ctx context.Context, dir string) (*Table, error) {
+	if err := lasting(dir); err != nil {
+		return nil, err
+	}
 	return load(ctx, dir, program)
 }
 
@@ -152,7 +155,7 @@ func openLink(dir string) (object, error) {
 	case uint64(i.namespace) != here:
 		err = &landfast.Error{
 			Kind: landfast.Conflict, Msg: fmt.Sprintf("what is pinned in %s steers in another network than that of this process", dir),
-			Hint: "run landfast in the network of the host: without PrivateNetwork=",
+			Hint: hintNetwork,
 		}
 	}
 	if err != nil {
@@ -242,22 +245,34 @@ const namespacePath = "/proc/self/ns/net"
 
 func ownNamespace() (uint64, error) { return namespaceOf(namespacePath) }
 
-// InHostNetwork refuses to steer from a network of its own, as a unit with
-// PrivateNetwork= has, where nothing would come of it. The network of the host, or of
-// the container, is that of its process 1.
-func InHostNetwork() error {
-	here, err := ownNamespace()
-	if err != nil {
-		return err
+// lasting refuses to load where it would be for nothing: in a network of its own, as a
+// unit with PrivateNetwork= has; and where the BPF file system would have to be mounted
+// by a process that has mounts of its own, for its pins would end with it. Commands of
+// a sandboxed unit have both, with + in front or not. What counts is process 1, of the
+// host or of the container.
+func lasting(dir string) error {
+	if differs("net") {
+		return &landfast.Error{
+			Kind: landfast.Invalid, Msg: "this process has a network of its own, and connections cannot be steered from one network to another",
+			Hint: hintNetwork,
+		}
 	}
-	host, err := namespaceOf("/proc/1/ns/net")
-	if err != nil || host == here {
-		return nil // not for us to see; the pins will tell
+	is, err := isBPF(filepath.Dir(dir))
+	if err == nil && !is && differs("mnt") {
+		return &landfast.Error{
+			Kind: landfast.Unavailable, Msg: fmt.Sprintf("the BPF file system is not mounted at %s, and this process cannot mount it for the host", filepath.Dir(dir)),
+			Hint: "run `landfast steer load` first, as landfast-steer.service does at boot",
+		}
 	}
-	return &landfast.Error{
-		Kind: landfast.Invalid, Msg: "this process has a network of its own, and connections cannot be steered from one network to another",
-		Hint: hintNetwork,
-	}
+	return err
+}
+
+// differs reports whether this process is in another namespace than process 1; false
+// when that is not for us to see.
+func differs(namespace string) bool {
+	here, err := namespaceOf("/proc/self/ns/" + namespace)
+	first, err1 := namespaceOf("/proc/1/ns/" + namespace)
+	return err == nil && err1 == nil && here != first
 }
 
 const hintNetwork = "leave out PrivateNetwork=, or use the cutover strategy relay"

@@ -189,11 +189,17 @@ func TestSteered(t *testing.T) {
 			s.t.Errorf("landfast-steer.service is %s after the boot", got)
 		}
 
-		// Without that service, the first app loads what it needs.
+		// Without that service, an app says so: what a command of its unit mounts would
+		// end with it.
 		s.sh("systemctl stop web@1 web@2; systemctl disable --now landfast-steer; rm /etc/systemd/system/landfast-steer.service; systemctl daemon-reload; umount /run/landfast/bpf")
 		s.run("/", "landfast", "steer", "show").code0().says("nothing is steered")
-		s.sh("systemctl start web@2")
-		s.answers("127.0.0.1:8080", "2")
+		s.sh("systemctl start --no-block web@2")
+		s.eventually("web@2 says why", func() (bool, string) {
+			text, err := s.Journal(s.t.Context(), "web@2.service")
+			return err == nil && strings.Contains(text, "this process cannot mount it for the host; run `landfast steer load` first"), text
+		})
+		s.run("/", "landfast", "steer", "load").code0().says("loaded; pinned in /run/landfast/bpf/landfast")
+		s.becomes("127.0.0.1:8080", "2")
 		s.run("/", "landfast", "steer", "show").code0().says("web@2.service")
 	})
 }
@@ -310,7 +316,7 @@ func TestSteeringRefuses(t *testing.T) {
 		}
 		plain := "Environment=GODEBUG=multipathtcp=0"
 		said(start("mptcp", 21001), "probe (process ", ", mptcp.service) listens on port 21001 with MPTCP, and the kernel steers to plain TCP only", "GODEBUG=multipathtcp=0")
-		said(start("alone", 21002, plain, "PrivateNetwork=yes"), "landfast: this process has a network of its own, and connections cannot be steered from one network to another; leave out PrivateNetwork=")
+		said(start("alone", 21002, plain, "PrivateNetwork=yes"), "steers in another network than that of this process; leave out PrivateNetwork=")
 		said(start("elsewhere", 21007, plain), "elsewhere.service) does not listen on port 21008, but on 127.0.0.1:21007; it should take its port from $PORT")
 
 		s.sh("systemd-run --unit=ordinary --property=Type=notify --property=WorkingDirectory=/srv/probe --setenv=PORT=8090 /usr/local/bin/probe")
