@@ -32,7 +32,8 @@ func Accepted(ctx context.Context, o Owner, private uint16, public Public) error
 	if err != nil {
 		return err
 	}
-	patience, cancel := context.WithTimeout(ctx, handshakes)
+	// Not of ctx: when that ends, handshakes have not.
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), handshakes)
 	defer cancel()
 	for {
 		// In this order: what is not under way any more is in the queue by now.
