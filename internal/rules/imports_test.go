@@ -9,7 +9,7 @@ import (
 
 // adapters each stand for one thing outside the program. None knows another, so
 // each can be read, tested and replaced alone.
-var adapters = []string{"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host"}
+var adapters = []string{"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host", "internal/steer"}
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.

@@ -148,6 +148,7 @@ func TestSteered(t *testing.T) {
 	eachSteered(t, func(s *steered) {
 		s.current("1")
 		s.run("/", "landfast", "steer", "show").code0().says("nothing is steered")
+		s.run("/", "landfast", "doctor").says("the kernel can steer public ports")
 		s.sh("systemctl start web@1")
 		for _, address := range []string{"127.0.0.1:8080", "127.5.5.5:8080", "[::1]:8080"} {
 			s.answers(address, "1")
