@@ -327,6 +327,15 @@ func TestSteeringRefuses(t *testing.T) {
 		// With the listener known, or ignored, it works, and comes back by itself.
 		s.sh("systemd-run --unit=over --property=Type=notify --property=WorkingDirectory=/srv/probe --setenv=PORT=21005 --property=" + plain + " '--property=ExecStartPost=+/usr/local/bin/landfast steer register probe 1 --public 8090 --private 21005 --over ordinary.service' /usr/local/bin/probe")
 		s.run("/", "landfast", "steer", "show").code0().says("over.service", "ordinary.service) listens on port 8090, too, and gets no connections meanwhile")
+		// Both listen on 127.0.0.1 alone; this is answered by what is steered to.
+		answers := func() {
+			s.t.Helper()
+			if status, body, err := s.get("http://127.7.7.7:8090/healthz"); err != nil || status != 200 {
+				s.t.Errorf("status %d, %v\n%s", status, err, body)
+			}
+		}
+		answers()
+
 		// A worker that a shell started is found, too.
 		s.sh("systemctl stop over; systemd-run --unit=forked --property=Type=notify --property=NotifyAccess=all --property=WorkingDirectory=/srv/probe --setenv=PORT=21006 --property=" + plain + " '--property=ExecStartPost=+/usr/local/bin/landfast steer register probe 1 --public 8090 --private 21006 --anyway' sh -c '/usr/local/bin/probe; true'")
 		var entries []struct {
@@ -336,6 +345,14 @@ func TestSteeringRefuses(t *testing.T) {
 		s.run("/", "landfast", "steer", "show", "--json").code0().decode(&entries)
 		if len(entries) != 1 || entries[0].Private != "127.0.0.1:21006" || len(entries[0].Processes) != 1 || entries[0].Processes[0].Name != "probe" || entries[0].Processes[0].Unit != "forked.service" {
 			s.t.Errorf("entries: %+v", entries)
+		}
+		answers()
+		s.sh("systemctl stop forked")
+		if status, _, err := s.get("http://127.7.7.7:8090/healthz"); err == nil {
+			s.t.Errorf("status %d when nobody is steered to", status)
+		}
+		if status, _, err := s.get("http://127.0.0.1:8090/healthz"); err != nil || status != 200 {
+			s.t.Errorf("the ordinary listener: status %d, %v", status, err)
 		}
 	})
 }
