@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/atomicfile/crashtest"
 	"github.com/landfast/landfast/internal/steer"
@@ -20,7 +22,10 @@ import (
 
 // acts are what this program does when it is started to be killed, or somewhere else.
 var acts = map[string]func(dir string) error{
-	"load": func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"load":                func(dir string) error { return closed(steer.Load(context.Background(), pinsIn(dir))) },
+	"load-with-both":      func(dir string) error { return loadWith(dir, unix.CAP_BPF, unix.CAP_NET_ADMIN) },
+	"load-with-bpf":       func(dir string) error { return loadWith(dir, unix.CAP_BPF) },
+	"load-with-net-admin": func(dir string) error { return loadWith(dir, unix.CAP_NET_ADMIN) },
 	"load-told": func(dir string) error {
 		fmt.Println(closed(steer.Load(context.Background(), dir)))
 		return nil
@@ -33,6 +38,47 @@ var acts = map[string]func(dir string) error{
 		return probe()
 	},
 	"load-anywhere": func(dir string) error { return closed(steer.LoadAnywhere(context.Background(), dir)) },
+}
+
+// loadWith loads with a few capabilities only.
+func loadWith(dir string, capabilities ...uint) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	for _, c := range capabilities {
+		data[c/32].Effective |= 1 << (c % 32)
+		data[c/32].Permitted |= 1 << (c % 32)
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return err
+	}
+	fmt.Println(closed(steer.Load(context.Background(), dir)))
+	return nil
+}
+
+// TestLoadTakesTwoCapabilities where the BPF file system is mounted.
+func TestLoadTakesTwoCapabilities(t *testing.T) {
+	dir := pins(t)
+	if err := closed(steer.Load(t.Context(), dir)); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for act, want := range map[string]string{
+		"load-with-both": "<nil>\n", "load-with-bpf": "the kernel cannot steer here, although this is root", "load-with-net-admin": "the kernel cannot steer here, although this is root",
+	} {
+		for _, name := range []string{"/link", "/table"} { // making the table takes CAP_NET_ADMIN, the rest CAP_BPF
+			if err := os.Remove(dir + name); err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(program)
+		cmd.Env = append(os.Environ(), "LANDFAST_CRASHTEST_ACT="+act, "LANDFAST_CRASHTEST_DIR="+dir)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), want) {
+			t.Errorf("%s: %v, want %s\n%s", act, err, want, out)
+		}
+	}
 }
 
 // probe prints what Probe finds.
