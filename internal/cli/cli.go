@@ -119,6 +119,7 @@ func (c *command) verbs() []verb {
 		{"operate", c.doctor(), nil},
 		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.instanceData(), []int{exitUnavailable}},
+		{"program", c.steer(), applies},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/steer"
 )
 
 // finding is the result of one check of the doctor.
@@ -65,7 +68,7 @@ func (c *command) printFindings(all []finding) {
 // examine makes every check.
 func (c *command) examine(ctx context.Context) []finding {
 	var all []finding
-	all = append(all, checkRoot(), checkJournal(c.host), checkTools(), checkSpace(filepath.Join(c.host, "srv")), checkSpace(filepath.Join(c.host, "var/lib")))
+	all = append(all, checkRoot(), checkJournal(c.host), checkTools(), checkSpace(filepath.Join(c.host, "srv")), checkSpace(filepath.Join(c.host, "var/lib")), checkSteering())
 	m, err := c.openMachine(ctx, c.host)
 	if err != nil {
 		return append(all, finding{What: "systemd", Text: err.Error()})
@@ -107,6 +110,17 @@ func checkSystemd(ctx context.Context, m *machine) finding {
 		}
 	}
 	return finding{What: "systemd", OK: true, Text: fmt.Sprintf("version %d", v)}
+}
+
+// checkSteering is about the cutover strategy steer, which few apps need.
+func checkSteering() finding {
+	switch err := steer.Probe(steer.Dir()); {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return finding{What: "steering", OK: true, Text: "cannot be looked at without root"}
+	case err != nil:
+		return finding{What: "steering", OK: true, Text: err.Error(), Hint: "apps without the cutover strategy steer do not need it"}
+	}
+	return finding{What: "steering", OK: true, Text: "the kernel can steer public ports"}
 }
 
 func checkJournal(root string) finding {

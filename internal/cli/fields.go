@@ -76,6 +76,10 @@ func outputs() map[string]output {
 			{path: "file", meaning: "where it was written"},
 		}},
 		"instance-data": {about: "An object with the value of each variable."},
+		"steer show":     {"A list, by port.", steerFields()},
+		"steer load":     {fields: []field{{path: "dir", meaning: "where the program and the table are pinned", rare: true}}},
+		"steer register": {fields: registerFields()},
+		"steer settle":   {fields: settleFields()},
 	}
 }
 
@@ -151,6 +155,51 @@ func versionFields() []field {
 		{path: "revision", meaning: "the commit it was built from", rare: true},
 		{path: "go", meaning: "the Go it was built with"},
 		{path: "platform", meaning: "the system and processor it was built for"},
+	}
+}
+
+// steerFields are of what the kernel does, which scripts cannot have it do.
+func steerFields() []field {
+	fields := []field{
+		{path: "[].public", meaning: "where clients connect: a port, or an address with one"},
+		{path: "[].family", meaning: "ipv4 or ipv6"},
+		{path: "[].private", meaning: "where the socket listens; absent: it is not of this network"},
+		{path: "[].cookie", meaning: "the kernel's number of the socket, as `ss -e` shows it"},
+		{path: "[].inode", meaning: "its number in /proc/PID/fd"},
+		{path: "[].waiting", meaning: "connections that it has not accepted yet"},
+		{path: "[].processes", meaning: "the processes that have the socket"},
+		{path: "[].processes[].pid", meaning: "the number of the process"},
+		{path: "[].processes[].name", meaning: "its name"},
+		{path: "[].processes[].unit", meaning: "the unit that it is in"},
+		{path: "[].behind", meaning: "programs that listen on the public port in the ordinary way, and get nothing"},
+		{path: "[].behind[].pid", meaning: "the number of the process"},
+		{path: "[].behind[].name", meaning: "its name"},
+		{path: "[].behind[].unit", meaning: "the unit that it is in"},
+	}
+	for i := range fields {
+		fields[i].rare = true
+	}
+	return fields
+}
+
+func registerFields() []field {
+	return []field{
+		{path: "app", meaning: "the app"},
+		{path: "release", meaning: "the release that asked"},
+		{path: "current", meaning: "the release that is current"},
+		{path: "public", meaning: "where clients connect"},
+		{path: "private", meaning: "where the process listens"},
+		{path: "done", meaning: "whether it is steered to; false: another release is current"},
+		{path: "families", meaning: "ipv4, ipv6 or both"},
+		{path: "warnings", meaning: "what works otherwise than one may think", rare: true},
+	}
+}
+
+func settleFields() []field {
+	return []field{
+		{path: "public", meaning: "where clients connect"},
+		{path: "private", meaning: "where the process listens"},
+		{path: "settled", meaning: "true; otherwise it is an error"},
 	}
 }
 

@@ -9,7 +9,10 @@ import (
 
 // adapters each stand for one thing outside the program. None knows another, so
 // each can be read, tested and replaced alone.
-var adapters = []string{"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host", "internal/secret", "internal/cloud"}
+var adapters = []string{
+	"internal/source", "internal/release", "internal/health", "internal/systemd", "internal/host", "internal/secret",
+	"internal/cloud", "internal/steer",
+}
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.

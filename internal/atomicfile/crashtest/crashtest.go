@@ -24,7 +24,7 @@ import (
 // changing are the system calls that change a file system or flush it. Those
 // with a question mark are not known everywhere.
 const changing = "openat,mkdirat,?renameat,renameat2,symlinkat,linkat,unlinkat," +
-	"write,ftruncate,fchown,fchownat,fchmod,fchmodat,?fchmodat2,fsync,fdatasync,syncfs"
+	"write,ftruncate,fchown,fchownat,fchmod,fchmodat,?fchmodat2,fsync,fdatasync,syncfs,mount,?bpf"
 
 const (
 	envAct = "LANDFAST_CRASHTEST_ACT"
