@@ -75,7 +75,7 @@ func outputs() map[string]output {
 			{path: "name", meaning: "the secret"},
 			{path: "file", meaning: "where it was written"},
 		}},
-		"instance-data": {about: "An object with the value of each variable."},
+		"instance-data":  {about: "An object with the value of each variable."},
 		"steer show":     {"A list, by port.", steerFields()},
 		"steer load":     {fields: []field{{path: "dir", meaning: "where the program and the table are pinned", rare: true}}},
 		"steer register": {fields: registerFields()},
