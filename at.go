@@ -67,6 +67,9 @@ func (c Command) At(current, dir string) Command {
 
 // moved replaces the directory current at the beginning of a path.
 func moved(s, current, dir string) string {
+	if current == "" {
+		return s
+	}
 	if s == current {
 		return dir
 	}

@@ -97,3 +97,7 @@ func filled(list []Command, fill func(string) string) []Command {
 	}
 	return list
 }
+
+// Target is the link that the relay of an app reads: its text is the address of
+// the release that has the traffic.
+func (a *App) Target() string { return "/var/lib/landfast/" + a.Name + "/traffic/target" }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/cutover"
 	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/host"
 	"github.com/landfast/landfast/internal/logs"
@@ -84,6 +85,7 @@ func (m *machine) engine(watch func(deploy.Event)) *deploy.Engine {
 			return manifest.Parse(localManifest, []byte(text))
 		},
 		Dialer:   &net.Dialer{},
+		Traffic:  cutover.On(m.root),
 		FreePort: freePort,
 		PortFree: func(port int) bool { return bind(port) == nil },
 		Log: func(ctx context.Context, unit, invocation string) []string {

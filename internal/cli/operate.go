@@ -135,7 +135,7 @@ func powerOrder(units []plan.Unit, verb string) []string {
 	for _, u := range units {
 		switch {
 		case u.Manual:
-		case u.Anchor && verb == "restart": // with the instance that it stands for
+		case (u.Anchor || u.Relay) && verb == "restart": // its instance is restarted; it holds the address meanwhile
 		case u.Socket:
 			sockets = append(sockets, u.Name)
 		case u.Prepare:

@@ -81,6 +81,22 @@ var scenarios = []scenario{
 		func(w *world) error { return w.deploy(withSocket, "2", "good") },
 	},
 	{
+		"first-relay", func(*world) {},
+		func(w *world) error { return w.deploy(withRelay, "1", "good") },
+	},
+	{
+		"relay", func(w *world) { w.must(w.deploy(withRelay, "1", "good")) },
+		func(w *world) error { return w.deploy(withRelay, "2", "good") },
+	},
+	{
+		"from-relay-to-handoff", func(w *world) { w.must(w.deploy(withRelay, "1", "good")) },
+		func(w *world) error { return w.deploy(withHandoff, "2", "good") },
+	},
+	{
+		"from-restart-to-relay", func(w *world) { w.must(w.deploy(manifestText, "1", "good")) },
+		func(w *world) error { return w.deploy(withRelay, "2", "good") },
+	},
+	{
 		"handoff-rollback", func(w *world) {
 			w.must(w.deploy(withHandoff, "1", "good"))
 			w.must(w.deploy(withHandoff, "2", "good"))
@@ -138,6 +154,13 @@ overlap = true
 
 [services.single]
 command = "bin/web"
+`
+
+// withRelay moves a link.
+const withRelay = manifestText + `
+[cutover]
+strategy = "relay"
+listen = "8080"
 `
 
 // withMore has instances, a timer, a command before the services and a flag.
@@ -217,6 +240,10 @@ var badScenarios = []scenario{
 			w.settings("old")
 		},
 		func(w *world) error { return w.deploy(withSettings, "2", "exits") },
+	},
+	{
+		"relay-is-bad", func(w *world) { w.must(w.deploy(withRelay, "1", "good")) },
+		func(w *world) error { return w.deploy(withRelay, "2", "dies") },
 	},
 	{
 		"first-one-is-bad", func(*world) {},
@@ -333,7 +360,7 @@ func TestFailEverywhere(t *testing.T) {
 func TestFailThenDieEverywhere(t *testing.T) {
 	broken := errors.New("broken for the test")
 	for _, s := range scenarios {
-		if !slices.Contains([]string{"adds-a-socket", "migrates", "rollback", "drops-some-units", "handoff", "from-restart-to-handoff"}, s.name) {
+		if !slices.Contains([]string{"adds-a-socket", "migrates", "rollback", "drops-some-units", "handoff", "from-restart-to-handoff", "relay"}, s.name) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {

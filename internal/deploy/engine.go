@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/cutover"
 	"github.com/landfast/landfast/internal/health"
 	"github.com/landfast/landfast/internal/plan"
 	"github.com/landfast/landfast/internal/source"
@@ -83,6 +84,7 @@ type Engine struct {
 	Dialer   health.Dialer                                // for the health check
 	FreePort func() (int, error)                          // a port of the loopback address that nobody has, for a while
 	PortFree func(port int) bool                          // whether nobody has it
+	Traffic  func(landfast.Strategy) cutover.Traffic      // nil for strategies that move none
 	Log      Log
 	State    func(app string) (*os.Root, error) // /var/lib/landfast/APP, made when missing
 	// Settings opens the secrets and configuration of an app, whose state directory is

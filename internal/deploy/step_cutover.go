@@ -3,15 +3,21 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"net"
+	"path"
 	"slices"
+	"strconv"
+	"time"
 
+	"github.com/landfast/landfast/internal/cutover"
+	"github.com/landfast/landfast/internal/health"
 	"github.com/landfast/landfast/internal/plan"
 )
 
 // order is what the units of a plan are to a cutover.
 type order struct {
 	sockets, before, services, triggers []string
-	anchors, instances                  []string
+	anchors, instances, relays          []string
 }
 
 func orderOf(p *plan.Plan) order {
@@ -27,6 +33,8 @@ func orderOf(p *plan.Plan) order {
 			list = &o.anchors
 		case u.Instance:
 			list = &o.instances
+		case u.Relay:
+			list = &o.relays
 		case u.Trigger:
 			list = &o.triggers
 		case u.Manual:
@@ -73,8 +81,8 @@ func (r *run) handOver(ctx context.Context, o order) error {
 			return err
 		}
 	}
-	if r.app.Cutover.Strategy.Ported() {
-		if err := r.moveTraffic(ctx); err != nil {
+	if traffic := r.traffic(); traffic != nil {
+		if err := r.moveTraffic(ctx, traffic, o); err != nil {
 			return err
 		}
 	} else if err := r.drain(ctx, r.Before.Planned.Replaced); err != nil {
@@ -88,8 +96,58 @@ func (r *run) handOver(ctx context.Context, o order) error {
 	return nil
 }
 
-// moveTraffic is for strategies that move the public port.
-func (r *run) moveTraffic(context.Context) error { return nil }
+// traffic moves the public addresses of the app, if its strategy does that.
+func (r *run) traffic() cutover.Traffic { return r.engine.Traffic(r.app.Cutover.Strategy) }
+
+// moveTraffic asks the new release on its private port, as nobody else can yet, and
+// then lets the public address lead to it. The old one goes on until the commit.
+func (r *run) moveTraffic(ctx context.Context, traffic cutover.Traffic, o order) error {
+	i := r.Before.Planned.Instance
+	private := slices.Repeat([]string{net.JoinHostPort("127.0.0.1", strconv.Itoa(i.Port))}, len(r.app.Cutover.Listen))
+	h := privately(r.app.Health, r.app.Cutover.Listen, private)
+	if _, err := health.Wait(ctx, h, r.mainUnit(), r.engine.Units, r.probe(h)); err != nil {
+		return err
+	}
+	if err := r.smoke(ctx, r.app.Cutover.Smoke, origin(private[0])); err != nil {
+		return err
+	}
+	if err := traffic.Move(ctx, r.app, i); err != nil {
+		return err
+	}
+	for _, u := range o.relays {
+		if err := r.relay(ctx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relay starts a relay, and once more when its text has changed.
+func (r *run) relay(ctx context.Context, unit string) error {
+	changed := slices.ContainsFunc(r.changes.Files, func(f plan.FileChange) bool {
+		return path.Base(f.Path) == unit && f.Old != nil && f.New != nil && f.Old.Content != f.New.Content
+	})
+	if changed {
+		return r.restart(ctx, []string{unit})
+	}
+	return r.start(ctx, unit)
+}
+
+// moveBack lets the public address lead to the release before, if that still runs.
+func (r *run) moveBack(ctx context.Context) error {
+	traffic, former := r.traffic(), r.Before.Planned.Former
+	if traffic == nil {
+		return nil
+	}
+	if former.Port == 0 {
+		return traffic.Leave(ctx, r.app)
+	}
+	st, err := r.engine.Units.Status(ctx, r.app.Main().InstanceUnit(former.Release))
+	if err != nil || !st.Running() {
+		return err // it is brought back later, and has its place when it starts
+	}
+	return traffic.Move(ctx, r.app, former)
+}
 
 // start starts a unit; earlier starts must not count against this one.
 func (r *run) start(ctx context.Context, unit string) error {
@@ -154,6 +212,9 @@ func (r *run) freeAnchors(ctx context.Context, anchors []string) error {
 // undoCutover stops what did not run before, ahead of everything else: it must not
 // be started again while its files and directories are taken away.
 func undoCutover(ctx context.Context, r *run) error {
+	if err := r.moveBack(ctx); err != nil {
+		return err
+	}
 	sockets, services := splitUnits(r.Before.Units)
 	for _, was := range slices.Concat(sockets, services) {
 		if was.Running() {
@@ -164,6 +225,21 @@ func undoCutover(ctx context.Context, r *run) error {
 		}
 	}
 	return nil
+}
+
+// settled waits until the release that the traffic has left has let in what had come
+// to it before. What has not been let in by the end of its time never will be.
+func (r *run) settled(ctx context.Context) error {
+	traffic, former := r.traffic(), r.Before.Planned.Former
+	if traffic == nil || former.Port == 0 || former.Release == r.Deployment.To {
+		return nil
+	}
+	limit, cancel := context.WithTimeout(ctx, max(r.app.Cutover.Drain, time.Second))
+	defer cancel()
+	if err := traffic.Settled(limit, r.app, former); err != nil {
+		r.note(fmt.Sprintf("%s had not accepted all of its connections when its time was over: %v", former.Release, err))
+	}
+	return ctx.Err()
 }
 
 // doRetire stops what is left of former releases and removes their units.
@@ -178,6 +254,9 @@ func doRetire(ctx context.Context, r *run) error {
 		units = append(units, u.Unit)
 	}
 	if !r.engine.Staged {
+		if err := r.settled(ctx); err != nil {
+			return err
+		}
 		if err := r.drain(ctx, units); err != nil {
 			return err
 		}

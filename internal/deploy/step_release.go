@@ -142,9 +142,14 @@ func executable(files *os.Root, current string, c landfast.Command) error {
 	return nil
 }
 
-func doActivate(_ context.Context, r *run) error {
-	_, err := r.releases.Activate(r.Deployment.To)
-	return err
+func doActivate(ctx context.Context, r *run) error {
+	if _, err := r.releases.Activate(r.Deployment.To); err != nil {
+		return err
+	}
+	if traffic := r.traffic(); traffic != nil && r.engine.Staged {
+		return traffic.Move(ctx, r.app, r.Before.Planned.Instance) // there is no cutover to do it
+	}
+	return nil
 }
 
 func undoActivate(_ context.Context, r *run) error {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/cutover"
 	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/host"
 	"github.com/landfast/landfast/internal/manifest"
@@ -131,6 +132,12 @@ func (w *world) newEngine() *deploy.Engine {
 		Parse:    func(text string) (*landfast.App, error) { return manifest.Parse("landfast.toml", []byte(text)) },
 		Log:      func(context.Context, string, string) []string { return []string{"a line of the log"} },
 		State:    w.host.State,
+		Traffic: func(s landfast.Strategy) cutover.Traffic {
+			if !s.Ported() {
+				return nil
+			}
+			return cutover.Link{Root: w.root, Accepted: func(context.Context, *landfast.App, landfast.Instance) error { return nil }}
+		},
 		FreePort: func() (int, error) { return 40001, nil },
 		PortFree: func(int) bool { return true },
 		Settings: func(app *landfast.App, state *os.Root) (deploy.Settings, error) {

@@ -107,6 +107,8 @@ func (d *decoder) unknownRef(f frame) {
 	switch {
 	case ref == instanceRef:
 		msg, hint = "there are no instances here", "${instance} is for [services.NAME] with instances"
+	case ref == privatePort:
+		hint = "a release has a port of its own with the strategies steer and relay"
 	case d.off[ref] != "":
 		msg = "${" + ref + "} refers to a directory that is not switched on"
 		hint = "write " + d.off[ref] + " = true in [dirs]"

@@ -58,7 +58,7 @@ func beyondSchema() []string {
 		"error-name-reserved", "error-name-ours", "error-user", "error-user-root", "error-deploy-user",
 		"error-command-prefix", "error-oneshot", "error-socket", "error-socket-mode-without-unix-socket",
 		"error-max-size-overflow", "error-health-no-port", "error-health-times", "error-health-unit-off",
-		"error-source-archive", "error-health-tcp", "error-stack-name", "error-dynamic-user",
+		"error-source-archive", "error-health-tcp", "error-stack-name", "error-dynamic-user", "error-cutover-ports",
 	}
 }
 
@@ -119,6 +119,9 @@ func exampleManifest(e manifest.KeyExample) string {
 	switch part, name, _ := strings.Cut(e.Section, "."); {
 	case part == "services" && name != "":
 		sections["services.x"] = `command = "bin/x"`
+		if key == "max_overlap" {
+			sections["services.x"] += "\noverlap = true"
+		}
 		if strings.HasSuffix(name, "Socket") || strings.HasSuffix(name, "socket") {
 			sections["services.x.socket"] = "listen = 81"
 		}
@@ -127,6 +130,14 @@ func exampleManifest(e manifest.KeyExample) string {
 	case part == "machine":
 		sections["service"] = `kind = "nspawn"`
 		sections["machine"] = `network = "host"`
+	case part == "cutover" && key == "strategy", part == "cutover" && key == "rehearse", part == "smoke":
+		sections["socket"] = "listen = 80"
+	case part == "cutover" && (key == "listen" || key == "proxy"):
+		sections["cutover"] = "strategy = \"relay\""
+		if key == "proxy" {
+			sections["cutover"] += "\nlisten = 80"
+		}
+		sections["env"] = ""
 	case part == "config":
 		sections["config"] = `s3 = "s3://shop-config"`
 		sections["dirs"] = `configuration = { name = "shop" }`

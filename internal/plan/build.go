@@ -18,7 +18,7 @@ import (
 // the same before, and Plan.Notes says so.
 func Build(app *landfast.App, facts Facts) (*Plan, error) {
 	b := &builder{
-		app: app, version: facts.Systemd, program: facts.Program, instance: facts.Instance,
+		app: app, version: facts.Systemd, program: facts.Program, instance: facts.Instance, current: app.Paths.Current,
 		plan: &Plan{App: app.Name, Current: app.Paths.Current},
 	}
 	b.check()
@@ -33,6 +33,7 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 	for i := range app.Services {
 		b.socket(&app.Services[i])
 	}
+	b.traffic()
 	b.environmentCommand()
 	for i := range app.Services {
 		if app.Services[i].Overlap {
@@ -61,6 +62,7 @@ type builder struct {
 	version  int    // of systemd; 0: the newest
 	program  string // see Facts
 	instance landfast.Instance
+	current  string // paths.current, also where app is one release of it
 	plan     *Plan
 	wrong    []error
 	template bool     // the unit that is being made has instances

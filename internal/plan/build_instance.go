@@ -46,11 +46,11 @@ func (b *builder) instanceFile(s *landfast.Service) *unit.File {
 	f := &unit.File{}
 	b.unitSection(f, s)
 	f.Section("Unit").Add("PartOf", s.Unit)
+	b.ported(f, s) // its stop command comes before the app's own
 	b.serviceSection(f, s)
 	if s.Socket != nil {
 		f.Section("Service").Add("Sockets", s.Socket.Unit)
 	}
-	b.ported(f, s)
 	return f
 }
 
@@ -108,9 +108,6 @@ func (b *builder) systemctlOnly(f *unit.File, key, file, capabilities string) {
 		f.Section("Service").Add(now.Directive, now.Value)
 	}
 }
-
-// ported adds what an instance with a port of its own needs.
-func (b *builder) ported(*unit.File, *landfast.Service) {}
 
 // RehearsalSocket and RehearsalService are the units in which a release is tried
 // before it sees traffic.

@@ -90,6 +90,9 @@ type Unit struct {
 	// Anchor: it stands for the instance of the current release, which it starts,
 	// and which stops with it.
 	Anchor bool
+	// Relay: it holds the public address while releases come and go, and is started
+	// again only when its own text changes.
+	Relay bool
 	// Instance: it is one release of a service, and runs beside others.
 	Instance bool
 }
