@@ -120,6 +120,7 @@ func (c *command) verbs() []verb {
 		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.steer(), applies},
+		{"program", c.relay(), []int{exitUnavailable}},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}
