@@ -77,7 +77,8 @@ func (s *Set) Refresh(ctx context.Context, f Fetcher, age time.Duration) []Fetch
 	do := func(what, kind, key string, get func() ([]byte, error)) {
 		one := Fetched{What: what}
 		_, written, err := s.cache.get(kind, key)
-		if one.Updated = written; err == nil && s.now().Sub(written) < age {
+		since := s.now().Sub(written) // negative when the clock was set back
+		if one.Updated = written; err == nil && since >= 0 && since < age {
 			all = append(all, one)
 			return
 		}

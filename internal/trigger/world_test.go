@@ -3,7 +3,6 @@ package trigger_test
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
@@ -63,7 +62,7 @@ func mac(h func() hash.Hash, key, body string) []byte {
 	return m.Sum(nil)
 }
 
-func hex256(key, body string) string { return hex.EncodeToString(mac(sha256.New, key, body)) }
+func hex256(key, body string) string { return hex.EncodeToString(mac(hashOf256, key, body)) }
 
 // sign adds the headers with which a provider signs.
 func sign(t testing.TB, p hostconf.Provider, h http.Header, body string) {
