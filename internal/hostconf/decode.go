@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,7 +71,15 @@ func (d *document) decode() {
 }
 
 // plain is a message of the library without its own terms.
-func plain(msg string) string { return strings.TrimPrefix(msg, "toml: ") }
+func plain(msg string) string {
+	msg = strings.TrimPrefix(msg, "toml: ")
+	if m := wrongKind.FindStringSubmatch(msg); m != nil {
+		return "cannot be a TOML " + strings.ToLower(m[1])
+	}
+	return msg
+}
+
+var wrongKind = regexp.MustCompile(`^cannot decode TOML ([a-zA-Z -]+?) into .*`)
 
 // offset is where a line and a column, both from 1, are in text.
 func offset(text []byte, line, column int) int {
