@@ -30,6 +30,15 @@ type layer struct {
 // error is a *landfast.Error: of kind Invalid, wrapping manifest.Errors, for
 // mistakes; of kind Internal for what cannot be read.
 func Load(fsys fs.FS) (*Config, error) {
+	layers, err := read(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return merge(layers)
+}
+
+// read gives the files, in their order.
+func read(fsys fs.FS) ([]layer, error) {
 	var layers []layer
 	names, err := fs.ReadDir(fsys, Dir[1:])
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +60,7 @@ func Load(fsys fs.FS) (*Config, error) {
 		}
 		layers = append(layers, layer{name, text})
 	}
-	return merge(layers)
+	return layers, nil
 }
 
 func unreadable(err error) error {
@@ -216,3 +225,12 @@ func Allows(apps []string, app string) bool {
 
 // String names t for people.
 func (t *Trigger) String() string { return fmt.Sprintf("the trigger %q", t.Name) }
+
+// LoadWith reads the configuration as it would be with one more file.
+func LoadWith(fsys fs.FS, name string, text []byte) (*Config, error) {
+	layers, err := read(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return merge(append(layers, layer{name, text}))
+}

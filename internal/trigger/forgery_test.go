@@ -262,3 +262,21 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 }
+
+// TestSample is taken by each provider's trigger, and deploys nothing.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	for _, p := range []hostconf.Provider{hostconf.GitHub, hostconf.GitLab, hostconf.Gitea, hostconf.Forgejo, hostconf.Bitbucket, hostconf.Generic, hostconf.Standard} {
+		set, _, _ := good(t, p)
+		conf := &hostconf.Trigger{Name: "web", Provider: p}
+		conf.Generic = hostconf.Shape{Header: "X-Signature", Prefix: "v1=", Encoding: "base64", Algorithm: "sha512"}
+		h, body, err := trigger.Sample(conf, []byte(secretsFor(p)["web.secret"]), testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := handle(set, "web", h, string(body))
+		if err != nil || len(v.Events) != 1 || v.Events[0].Closed == "" {
+			t.Errorf("%s: %+v, %v", p, v, err)
+		}
+	}
+}

@@ -42,6 +42,9 @@ func readGeneric(t *source, r Request) ([]message, any, error) {
 	if err := d.Decode(&body); err != nil {
 		return nil, nil, refuse(http.StatusBadRequest, "the body is not JSON")
 	}
+	if lookUp(body, "object_kind") == sampleEvent {
+		return []message{{action: landfast.ActionDeploy, content: contentOf(r.Body), closed: "an event that is not known here: " + sampleEvent}}, nil, nil
+	}
 	at := func(place string) string { return lookUp(body, place) }
 	m := message{
 		action: landfast.ActionDeploy, repository: at(g.Repository), ref: at(g.Ref), commit: at(g.Commit),
