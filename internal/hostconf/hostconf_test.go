@@ -142,6 +142,26 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	}
 }
 
+// TestHowTo: what the page shows is good.
+func TestHowTo(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/how-to/push-to-deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, part := range strings.Split(string(text), "```toml listen\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		if _, err := hostconf.Parse("push-to-deploy.md", []byte(block)); err != nil {
+			t.Errorf("%v", err)
+		}
+		n++
+	}
+	if n < 6 {
+		t.Errorf("%d blocks", n)
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
