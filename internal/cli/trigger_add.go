@@ -120,7 +120,8 @@ type addResult struct {
 	Webhook int64  `json:"webhook,omitempty"` // the forge's id
 }
 
-func (c *command) addTrigger(cmd *cobra.Command, n newTrigger) error {
+// check fills in what was left out, and refuses what cannot be.
+func (n *newTrigger) check(cmd *cobra.Command) error {
 	n.name = cmp.Or(n.name, n.app)
 	if !hostconf.IsName(n.name) {
 		return usage(cmd, fmt.Sprintf("%q cannot be the name of a trigger: small letters, digits, - and _", n.name))
@@ -135,6 +136,13 @@ func (c *command) addTrigger(cmd *cobra.Command, n newTrigger) error {
 	n.url = strings.TrimSuffix(n.url, "/")
 	if n.url != "" && !strings.HasPrefix(n.url, "https://") {
 		return usage(cmd, "--url must be an https address")
+	}
+	return nil
+}
+
+func (c *command) addTrigger(cmd *cobra.Command, n newTrigger) error {
+	if err := n.check(cmd); err != nil {
+		return err
 	}
 	t := &hostconf.Trigger{Name: n.name, Provider: hostconf.Provider(n.provider), Apps: []string{n.app}, Repository: n.repository, Production: n.production}
 	r := addResult{triggerJSON: newTriggerJSON(t), File: listenFile(n.name), URL: n.url + "/hooks/" + n.name}

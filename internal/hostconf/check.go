@@ -106,32 +106,45 @@ func (d *document) trigger(path string, t *Trigger) {
 	case t.App == "" && len(t.Apps) == 0:
 		d.add(path, "needs an app", `write app = "web"`)
 	}
-	forge := slices.Contains(forges(), t.Provider)
-	if forge && t.Repository == "" {
-		d.add(path, "needs a repository", `write repository = "shop/web"; the secret of a hook of a whole organisation would let each of its repositories deploy`)
-	}
 	if _, ok := NewPattern(t.Repository); t.Repository != "" && (!ok || strings.HasPrefix(t.Repository, "!")) {
 		d.add(path+".repository", quote(t.Repository)+" is not a repository", `write "shop/web"`)
 	}
-	events := t.Events
-	if len(events) == 0 {
-		events = []string{"push"}
+	if slices.Contains(forges(), t.Provider) {
+		d.triggerForge(path, t)
 	}
+	d.triggerEvents(path, t)
+	d.triggerPatterns(path, t)
+	d.triggerSources(path, t)
+	d.triggerSNS(path, t)
+	d.triggerShape(path, t)
+}
+
+// triggerForge asks for what keeps a forge from deploying everything.
+func (d *document) triggerForge(path string, t *Trigger) {
+	if t.Repository == "" {
+		d.add(path, "needs a repository", `write repository = "shop/web"; the secret of a hook of a whole organisation would let each of its repositories deploy`)
+	}
+	by := len(t.Events) == 0 || slices.ContainsFunc(t.Events, func(e string) bool { return e == "push" || e == "workflow_run" || e == "pipeline" })
+	if by && len(t.Branches)+len(t.Tags) == 0 {
+		d.add(path, "needs branches or tags", `write branches = ["main"]`)
+	}
+}
+
+func (d *document) triggerEvents(path string, t *Trigger) {
 	for i, e := range t.Events {
 		if known := eventsOf(t.Provider); t.Provider != "" && !slices.Contains(known, e) {
 			d.add(index(path+".events", i), fmt.Sprintf("%s sends no %s", t.Provider, e), "it sends "+strings.Join(known, ", "))
 		}
 	}
-	by := slices.ContainsFunc(events, func(e string) bool { return e == "push" || e == "workflow_run" || e == "pipeline" })
-	if by && forge && len(t.Branches) == 0 && len(t.Tags) == 0 {
-		d.add(path, "needs branches or tags", `write branches = ["main"]`)
-	}
-	if slices.Contains(events, "workflow_run") && t.Workflow == "" {
+	if slices.Contains(t.Events, "workflow_run") && t.Workflow == "" {
 		d.add(path, "needs a workflow for workflow_run", "write the name of the workflow that must succeed")
 	}
-	if slices.Contains(events, "deployment") && t.Environment == "" {
+	if slices.Contains(t.Events, "deployment") && t.Environment == "" {
 		d.add(path, "needs an environment for deployment", `write environment = "production"`)
 	}
+}
+
+func (d *document) triggerPatterns(path string, t *Trigger) {
 	for key, list := range map[string][]Pattern{"branches": t.Branches, "tags": t.Tags, "paths": t.Paths} {
 		if len(list) > 0 && !slices.ContainsFunc(list, func(p Pattern) bool { return !p.Not }) {
 			d.add(path+"."+key, "only excludes, so nothing is left", `begin with "**"`)
@@ -140,8 +153,10 @@ func (d *document) trigger(path string, t *Trigger) {
 	if len(t.Paths) > 0 && t.Provider == Bitbucket {
 		d.add(path+".paths", "bitbucket does not tell which files a push changes", "leave paths out")
 	}
-	d.triggerSources(path, t)
-	d.triggerSNS(path, t)
+}
+
+// triggerShape checks where things are in the bodies of what we do not know.
+func (d *document) triggerShape(path string, t *Trigger) {
 	if (t.Provider == Generic || t.Provider == Standard) && t.Generic.Ref+t.Generic.Branch == "" && len(t.Branches)+len(t.Tags) > 0 {
 		d.add(path+".generic", "needs ref or branch, since the trigger asks for branches or tags", `write ref = "ref"`)
 	}

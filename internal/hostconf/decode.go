@@ -180,20 +180,25 @@ func (d *document) walk(path string, v reflect.Value, tag reflect.StructTag) {
 			d.walk(dot(path, k.String()), inner, tag)
 		}
 	case reflect.Struct:
-		if v.Type().PkgPath() != reflect.TypeFor[Config]().PkgPath() {
-			return
-		}
-		for f := range keys(v.Type()) {
-			inner, at := v.FieldByIndex(f.Index), dot(path, f.Tag.Get("toml"))
-			if inner.IsZero() && f.Tag.Get("must") != "" {
-				d.add(at, "is missing", "write "+f.Tag.Get("toml")+" = "+f.Tag.Get("example"))
-			}
-			d.walk(at, inner, f.Tag)
-		}
+		d.table(path, v)
 	case reflect.String:
 		d.word(path, v.String(), tag)
 	case reflect.Int:
 		d.number(path, v.Int(), tag)
+	}
+}
+
+// table checks the keys of a table.
+func (d *document) table(path string, v reflect.Value) {
+	if v.Type().PkgPath() != reflect.TypeFor[Config]().PkgPath() {
+		return // a time
+	}
+	for f := range keys(v.Type()) {
+		inner, at := v.FieldByIndex(f.Index), dot(path, f.Tag.Get("toml"))
+		if inner.IsZero() && f.Tag.Get("must") != "" {
+			d.add(at, "is missing", "write "+f.Tag.Get("toml")+" = "+f.Tag.Get("example"))
+		}
+		d.walk(at, inner, f.Tag)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,18 +106,35 @@ func (b *Outbox) Add(r Report) error {
 		return fmt.Errorf("open the outbox: %w", err)
 	}
 	defer root.Close()
+	at, err := b.arrival()
+	if err != nil {
+		return err
+	}
 	for i := range b.Reports {
 		to := &b.Reports[i]
 		if !hostconf.Allows(to.Apps, r.App) || !slices.Contains(to.On, string(r.State)) {
 			continue
 		}
 		e := entry{To: to.Name, Report: r, ID: "msg_" + rand.Text(), Due: r.Time}
-		e.name = fmt.Sprintf("%020d-%s.json", b.Now().UnixNano(), rand.Text()[:8])
+		e.name = fmt.Sprintf("%020d.json", at)
+		at++
 		if err := e.write(root); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// arrival is a number that sorts behind all entries, also when the clock steps back.
+func (b *Outbox) arrival() (int64, error) {
+	entries, err := b.entries()
+	at := b.Now().UnixNano()
+	for _, e := range entries {
+		if n, err := strconv.ParseInt(strings.TrimSuffix(e.name, ".json"), 10, 64); err == nil && n >= at {
+			at = n + 1
+		}
+	}
+	return at, err
 }
 
 func (e *entry) write(root *os.Root) error {

@@ -56,31 +56,33 @@ func readGeneric(t *source, r Request) ([]message, any, error) {
 	} else if g.DeliveryHeader != "" {
 		m.delivery = r.Header.Get(g.DeliveryHeader)
 	}
-	if a := at(g.Action); a != "" {
-		m.action = landfast.Action(a)
-	}
-	switch m.action {
-	case landfast.ActionDeploy, landfast.ActionUpdate:
-	case landfast.ActionRollback:
-		m.release = at(g.Release)
-	default:
-		return nil, nil, refuse(http.StatusBadRequest, "the action is not known here")
+	if err := m.act(at(g.Action), at(g.Release)); err != nil {
+		return nil, nil, err
 	}
 	if b := at(g.Branch); m.ref == "" && b != "" {
 		m.ref = heads + b
-	}
-	if m.location != "" && m.digest == "" {
-		return nil, nil, refuse(http.StatusBadRequest, "the artifact has no digest")
-	}
-	if m.digest != "" && !strings.Contains(m.digest, ":") {
-		m.digest = "sha256:" + m.digest
 	}
 	if app := at(g.App); app != "" {
 		m.apps = []string{app}
 	} else if g.App != "" {
 		return nil, nil, refuse(http.StatusBadRequest, "the body names no app")
 	}
+	if err := m.artifact(); err != nil {
+		return nil, nil, err
+	}
 	return []message{m}, nil, nil
+}
+
+// artifact asks for the digest of an artifact: its address does not say what is
+// there.
+func (m *message) artifact() error {
+	if m.location != "" && m.digest == "" {
+		return refuse(http.StatusBadRequest, "the artifact has no digest")
+	}
+	if m.digest != "" && !strings.Contains(m.digest, ":") {
+		m.digest = "sha256:" + m.digest
+	}
+	return nil
 }
 
 // lookUp is the text or number at a place such as commits.0.id.
@@ -109,4 +111,18 @@ func lookUp(v any, place string) string {
 		return v.String()
 	}
 	return ""
+}
+
+// act reads the action that a body names; "": deploy.
+func (m *message) act(action, release string) error {
+	switch landfast.Action(action) {
+	case "", landfast.ActionDeploy:
+	case landfast.ActionUpdate:
+		m.action = landfast.ActionUpdate
+	case landfast.ActionRollback:
+		m.action, m.release = landfast.ActionRollback, release
+	default:
+		return refuse(http.StatusBadRequest, "the action is not known here")
+	}
+	return nil
 }

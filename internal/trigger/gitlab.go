@@ -21,8 +21,7 @@ func verifyGitLab(t *source, r Request) error {
 		}
 	}
 	if len(signing) > 0 && (len(plain) == 0 || r.Header.Get("webhook-signature") != "") {
-		_, err := verifyStandardWith(signing, r, t.Tolerance.Span, t.set.now())
-		return err
+		return verifyStandardWith(signing, r, t.Tolerance.Span, t.set.now())
 	}
 	token, err := one(r.Header, "X-Gitlab-Token")
 	if err != nil {

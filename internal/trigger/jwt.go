@@ -124,24 +124,33 @@ func (k *jwk) public() (publicKey, bool) {
 	}
 	switch k.Type {
 	case "RSA":
-		n, ok := unsigned(k.N, 1024)
-		e, ok2 := unsigned(k.E, 4)
-		if !ok || !ok2 || k.Alg != "" && k.Alg != "RS256" {
-			return publicKey{}, false
-		}
-		key := &rsa.PublicKey{N: n, E: int(e.Int64())}
-		fits := n.BitLen() >= 2048 && n.BitLen() <= 8192 && key.E >= 3 && key.E < 1<<31 && key.E%2 == 1
-		return publicKey{kid: k.ID, rsa: key}, fits
+		key, ok := k.rsa()
+		return publicKey{kid: k.ID, rsa: key}, ok && (k.Alg == "" || k.Alg == "RS256")
 	case "EC":
-		x, err := base64.RawURLEncoding.DecodeString(k.X)
-		y, err2 := base64.RawURLEncoding.DecodeString(k.Y)
-		if err != nil || err2 != nil || k.Curve != "P-256" || len(x) != 32 || len(y) != 32 || k.Alg != "" && k.Alg != "ES256" {
-			return publicKey{}, false
-		}
-		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
-		return publicKey{kid: k.ID, ec: key}, err == nil
+		key, ok := k.ec()
+		return publicKey{kid: k.ID, ec: key}, ok && (k.Alg == "" || k.Alg == "ES256")
 	}
 	return publicKey{}, false
+}
+
+func (k *jwk) rsa() (*rsa.PublicKey, bool) {
+	n, ok := unsigned(k.N, 1024)
+	e, ok2 := unsigned(k.E, 4)
+	if !ok || !ok2 {
+		return nil, false
+	}
+	key := &rsa.PublicKey{N: n, E: int(e.Int64())}
+	return key, n.BitLen() >= 2048 && n.BitLen() <= 8192 && key.E >= 3 && key.E < 1<<31 && key.E%2 == 1
+}
+
+func (k *jwk) ec() (*ecdsa.PublicKey, bool) {
+	x, err := base64.RawURLEncoding.DecodeString(k.X)
+	y, err2 := base64.RawURLEncoding.DecodeString(k.Y)
+	if err != nil || err2 != nil || k.Curve != "P-256" || len(x) != 32 || len(y) != 32 {
+		return nil, false
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+	return key, err == nil
 }
 
 // unsigned reads a whole number of at most n bytes.

@@ -59,20 +59,30 @@ func (t *source) closedRef(m message) string {
 	tag, isTag := strings.CutPrefix(m.ref, tags)
 	filtered := len(t.Branches)+len(t.Tags) > 0
 	switch {
-	case isBranch && (len(t.Branches) > 0 || filtered && m.event != "deployment"):
-		if !hostconf.Match(t.Branches, branch) {
+	case isBranch:
+		if (filtered && m.event != "deployment" || len(t.Branches) > 0) && !hostconf.Match(t.Branches, branch) {
 			return "the branch is not one that this trigger is for"
 		}
-	case isTag && (len(t.Tags) > 0 || filtered && m.event != "release" && m.event != "deployment"):
-		if !hostconf.Match(t.Tags, tag) {
+	case isTag:
+		if t.minds(m) && !hostconf.Match(t.Tags, tag) {
 			return "the tag is not one that this trigger is for"
 		}
-	case m.ref == "" && filtered && t.Provider != hostconf.SNS:
-		return "it names no branch or tag"
-	case m.ref != "" && !isBranch && !isTag && (filtered || m.event == "push"):
+	case m.ref == "":
+		if filtered && t.Provider != hostconf.SNS {
+			return "it names no branch or tag"
+		}
+	case filtered || m.event == "push":
 		return "the ref is neither a branch nor a tag"
 	}
 	return ""
+}
+
+// minds reports whether the tag of a message counts: where the trigger names tags,
+// and where it names branches only, except for a release or a deployment to an
+// environment, which are asked for by their own name.
+func (t *source) minds(m message) bool {
+	named := m.event == "release" || m.event == "deployment"
+	return len(t.Tags) > 0 || len(t.Branches) > 0 && !named
 }
 
 var commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
@@ -100,21 +110,21 @@ const (
 
 // check refuses what cannot be, and cuts what is for people only.
 func (m *message) check() error {
-	switch {
-	case m.commit != "" && !commitForm.MatchString(m.commit):
-		return refuse(http.StatusBadRequest, "the commit is not the full id of one")
-	case m.ref != "" && !isRef(m.ref):
-		return refuse(http.StatusBadRequest, "the ref is not one")
-	case len(m.repository) > maxName || clean(m.repository, maxName) != m.repository:
-		return refuse(http.StatusBadRequest, "the name of the repository is not one")
-	case len(m.delivery) > maxName || clean(m.delivery, maxName) != m.delivery:
-		return refuse(http.StatusBadRequest, "the id of the message is not one")
-	case m.digest != "" && !digestForm.MatchString(m.digest):
-		return refuse(http.StatusBadRequest, "the digest is not sha256: and 64 hexadecimal digits")
-	case m.location != "" && (len(m.location) > 2048 || !strings.HasPrefix(m.location, "https://") || clean(m.location, 2048) != m.location):
-		return refuse(http.StatusBadRequest, "the artifact has no https address")
-	case m.release != "" && !releaseForm.MatchString(m.release):
-		return refuse(http.StatusBadRequest, "the release is not the id of one")
+	for _, c := range []struct {
+		ok   bool
+		what string
+	}{
+		{m.commit == "" || commitForm.MatchString(m.commit), "the commit is not the full id of one"},
+		{m.ref == "" || isRef(m.ref), "the ref is not one"},
+		{clean(m.repository, maxName) == m.repository, "the name of the repository is not one"},
+		{clean(m.delivery, maxName) == m.delivery, "the id of the message is not one"},
+		{m.digest == "" || digestForm.MatchString(m.digest), "the digest is not sha256: and 64 hexadecimal digits"},
+		{m.location == "" || strings.HasPrefix(m.location, "https://") && clean(m.location, 2048) == m.location, "the artifact has no https address"},
+		{m.release == "" || releaseForm.MatchString(m.release), "the release is not the id of one"},
+	} {
+		if !c.ok {
+			return refuse(http.StatusBadRequest, "%s", c.what)
+		}
 	}
 	line, _, _ := strings.Cut(m.text, "\n")
 	m.text, m.actor = clean(line, maxText), clean(m.actor, maxText)

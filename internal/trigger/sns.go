@@ -80,18 +80,22 @@ func (t *source) parseSNS(r Request) (*snsMessage, error) {
 	case !snsMessageID.MatchString(m.MessageID):
 		return nil, refuse(http.StatusBadRequest, "MessageId is malformed")
 	}
-	u, ok := snsAddress(m.SigningCertURL, m.TopicArn)
-	if !ok || !strings.HasSuffix(u.Path, ".pem") || u.RawQuery != "" || u.Fragment != "" {
+	if u, ok := snsAddress(m.SigningCertURL, m.TopicArn); !ok || !strings.HasSuffix(u.Path, ".pem") || u.RawQuery != "" || u.Fragment != "" {
 		return nil, refuse(http.StatusForbidden, "the certificate is not one of SNS")
 	}
-	at, err := time.Parse(time.RFC3339Nano, m.Timestamp)
+	return &m, t.fresh(m.Timestamp)
+}
+
+// fresh refuses a message that is too old.
+func (t *source) fresh(stamp string) error {
+	at, err := time.Parse(time.RFC3339Nano, stamp)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "Timestamp is malformed")
+		return refuse(http.StatusBadRequest, "Timestamp is malformed")
 	}
 	if age := t.set.now().Sub(at); age > t.Tolerance.Span || age < -10*time.Minute {
-		return nil, refuse(http.StatusForbidden, "the message is too old, or a clock is wrong")
+		return refuse(http.StatusForbidden, "the message is too old, or a clock is wrong")
 	}
-	return &m, nil
+	return nil
 }
 
 // canonical is the text that is signed.

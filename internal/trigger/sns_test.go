@@ -109,7 +109,7 @@ func snsMessage(kind, text string) map[string]string {
 func signSNS(m map[string]string, key *rsa.PrivateKey) {
 	var b strings.Builder
 	for _, name := range []string{"Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"} {
-		if v, ok := m[name]; ok && !(m["Type"] == "Notification" && (name == "Token" || name == "SubscribeURL")) {
+		if v, ok := m[name]; ok && (m["Type"] != "Notification" || name != "Token" && name != "SubscribeURL") {
 			b.WriteString(name + "\n" + v + "\n")
 		}
 	}
