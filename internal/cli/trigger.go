@@ -179,8 +179,8 @@ func (c *command) triggerList() *cobra.Command {
 	return cmd
 }
 
-// refreshResult is the JSON of trigger refresh.
-type refreshResult struct {
+// fetchedResult is the JSON of trigger refresh.
+type fetchedResult struct {
 	Fetched []trigger.Fetched `json:"fetched"`
 }
 
@@ -219,8 +219,8 @@ fetched again.`,
 			if force {
 				age = 0
 			}
-			r := refreshResult{append([]trigger.Fetched{}, set.Refresh(cmd.Context(), trigger.HTTP{}, age)...)}
-			return c.printRefresh(r)
+			r := fetchedResult{append([]trigger.Fetched{}, set.Refresh(cmd.Context(), trigger.HTTP{}, age)...)}
+			return c.printFetched(r)
 		},
 	}
 	c.rootFlag(cmd, &root)
@@ -228,7 +228,7 @@ fetched again.`,
 	return cmd
 }
 
-func (c *command) printRefresh(r refreshResult) error {
+func (c *command) printFetched(r fetchedResult) error {
 	failed := 0
 	for _, f := range r.Fetched {
 		if f.Error != "" {
