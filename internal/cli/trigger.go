@@ -205,13 +205,7 @@ fetched again.`,
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return unreadable("make "+trigger.CacheDir, err)
 			}
-			for i := range conf.Triggers { // they need no secrets for this
-				conf.Triggers[i].Enabled = new(false)
-			}
-			set, err := trigger.New(trigger.Options{
-				Config: conf, Cache: trigger.OpenCache(dir),
-				Secret: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
-			})
+			set, err := trigger.New(trigger.Options{Config: conf, Cache: trigger.OpenCache(dir)})
 			if err != nil {
 				return err
 			}

@@ -58,7 +58,9 @@ func refuse(status int, format string, args ...any) error {
 // Options are what a Set is made of.
 type Options struct {
 	Config *hostconf.Config
-	// Secret gives the credential called id, as hostconf.ReadSecret does.
+	// Secret gives the credential called id, as hostconf.ReadSecret does. nil: the
+	// process has none, so that triggers which need one are not there. That is enough
+	// to Refresh and to Settle.
 	Secret func(id string) ([]byte, error)
 	Cache  *Cache           // nil: nothing was ever fetched
 	Roots  *x509.CertPool   // who may sign SNS's certificates; nil: the system's
@@ -97,6 +99,9 @@ func New(o Options) (*Set, error) {
 		src := &source{Trigger: t, set: s}
 		src.repository, _ = hostconf.NewPattern(strings.ToLower(t.Repository))
 		credential, needed := t.Secret()
+		if needed && o.Secret == nil {
+			continue
+		}
 		if needed {
 			text, err := o.Secret(credential.ID)
 			if err != nil && !t.On() {

@@ -153,7 +153,9 @@ func newSNSWorld(t testing.TB, more string) *snsWorld {
 	w := &snsWorld{authority: newAuthority(), cache: trigger.OpenCache(t.TempDir()), q: trigger.OpenQuarantine(t.TempDir())}
 	w.net = &web{pages: map[string][]byte{certURL: w.leaf, aiaURL: w.above, confirm: []byte("<ConfirmSubscriptionResponse/>")}}
 	config := "[[trigger]]\nname = \"fleet\"\napps = [\"www\", \"blog\"]\nprovider = \"sns\"\ntopics = [\"" + topic + "\"]\n" + more
-	w.set = newSet(t, config, nil, func(o *trigger.Options) { o.Cache, o.Roots = w.cache, w.roots })
+	config += "[[trigger]]\nname = \"hook\"\napp = \"www\"\nprovider = \"generic\"\n"
+	// As in the process that settles, which has the secret of no trigger.
+	w.set = newSet(t, config, nil, func(o *trigger.Options) { o.Cache, o.Roots, o.Secret = w.cache, w.roots, nil })
 	return w
 }
 
@@ -471,6 +473,15 @@ func TestSNSConfirms(t *testing.T) {
 	signSNS(m, w.key)
 	if v, err := w.handle(t, m); err != nil || len(v.Events) != 2 || !strings.Contains(v.Events[0].Closed, "removed") {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// TestNoSecretNoTrigger: without its secret a trigger is not there.
+func TestNoSecretNoTrigger(t *testing.T) {
+	t.Parallel()
+	w := newSNSWorld(t, "")
+	if _, err := handle(w.set, "hook", nil, "{}"); status(t, err) != 404 {
+		t.Errorf("%v", err)
 	}
 }
 
