@@ -8,12 +8,15 @@ import "time"
 type Event struct {
 	// ID is the name of the event in its queue. Ids sort by arrival, also when the
 	// clock steps back.
-	ID       string    `json:"id"`
-	App      string    `json:"app"`
-	Action   Action    `json:"action"`
-	Provider string    `json:"provider"`           // github, gitlab, gitea, bitbucket, generic, sns, api, hand
-	Trigger  string    `json:"trigger,omitempty"`  // the trigger of the host's configuration that took it
-	Delivery string    `json:"delivery,omitempty"` // the sender's own id of this message; "": it gives none
+	ID       string `json:"id"`
+	App      string `json:"app"`
+	Action   Action `json:"action"`
+	Provider string `json:"provider"`           // github, gitlab, gitea, bitbucket, generic, sns, api, hand
+	Trigger  string `json:"trigger,omitempty"`  // the trigger of the host's configuration that took it
+	Delivery string `json:"delivery,omitempty"` // the sender's own id of this message; "": it gives none
+	// Content is the SHA-256 of the message, where its signature covers neither an id
+	// nor a time: two with the same are one, whatever id they claim to have.
+	Content  string    `json:"content,omitempty"`
 	Received time.Time `json:"received"`
 
 	// Repository is the sender's name of it, such as "shop/web"; Ref the whole ref,

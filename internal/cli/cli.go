@@ -117,6 +117,8 @@ func (c *command) verbs() []verb {
 		{"operate", c.runCommand(), []int{exitUnavailable}},
 		{"operate", c.secrets(), applies},
 		{"operate", c.doctor(), nil},
+		{"events", c.triggerVerb(), []int{exitConflict, exitUnavailable}},
+		{"events", c.tokenVerb(), []int{exitConflict}},
 		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.steer(), applies},
@@ -181,6 +183,7 @@ func verbGroups() []verbGroup {
 		{"describe", "Describe an app"},
 		{"deploy", "Deploy it"},
 		{"operate", "Operate it"},
+		{"events", "Take events that deploy"},
 		{"program", "This program"},
 	}
 }

@@ -33,7 +33,12 @@ func errorFields() []field {
 }
 
 // outputOf is what a verb prints; nothing when that is not documented here.
-func outputOf(verb string) output { return outputs()[verb] }
+func outputOf(verb string) output {
+	if o, ok := eventOutputs()[verb]; ok {
+		return o
+	}
+	return outputs()[verb]
+}
 
 func outputs() map[string]output {
 	rendered := output{"The plan. With `--out` it is `app`, `notes` and `written`.", renderFields()}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/landfast/landfast/internal/cli"
+	"github.com/landfast/landfast/internal/hostconf"
 	"github.com/landfast/landfast/internal/manifest"
 )
 
@@ -25,6 +26,7 @@ type page struct {
 func pages() []page {
 	return []page{
 		{"docs/reference/manifest.md", func() ([]byte, error) { return manifest.Reference(), nil }},
+		{"docs/reference/listen-toml.md", func() ([]byte, error) { return hostconf.Reference(), nil }},
 		{"docs/reference/directives.md", directivesPage},
 		{"docs/reference/capabilities.md", capabilitiesPage},
 		{"docs/reference/sandbox.md", sandboxPage},
