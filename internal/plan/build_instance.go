@@ -64,6 +64,10 @@ func (b *builder) anchor(s *landfast.Service) {
 		sec.Add("Requires", s.Socket.Unit)
 		after = append(after, s.Socket.Unit)
 	}
+	if b.app.Cutover.Strategy == landfast.StrategyRelay && s.Unit == b.app.Main().Unit {
+		sec.Add("Wants", relaySocket(b.app))
+		after = append(after, relaySocket(b.app))
+	}
 	sec.Add("After", strings.Join(after, " "))
 	b.add(f, "Unit", "ConditionPathExists", b.ok("paths.current")(unit.Path(b.app.Paths.Current)))
 	b.add(f, "Unit", "StartLimitIntervalSec", "0")
@@ -74,8 +78,11 @@ func (b *builder) anchor(s *landfast.Service) {
 	// It does not fail with the instance, which systemd starts again after its
 	// RestartSec=: behind a socket it would be triggered again at once, and for ever.
 	sec.Add("ExecStart", b.ok("service")(unit.Command("-", []string{"/bin/sh", "-c", script, b.app.Paths.Current})))
-	// The release's own start has a limit.
+	// Whoever stops the app waits until the release has finished.
+	sec.Add("ExecStop", b.ok("service")(unit.Command("-", []string{"/bin/systemctl", "--no-pager", "stop", s.InstancePrefix() + "*.service"})))
+	// The release's own start and stop have a limit.
 	sec.Add("TimeoutStartSec", "infinity")
+	sec.Add("TimeoutStopSec", "infinity")
 	b.systemctlOnly(f, "service", b.app.Paths.Current, "CAP_DAC_READ_SEARCH")
 	f.Section("Install").Add("WantedBy", "multi-user.target")
 	b.passThrough(f, s, "Install")

@@ -108,10 +108,15 @@ const relaySlack = 5 * time.Second
 // inRelay is where a relay finds the directory of its target.
 const inRelay = "/run/landfast-target"
 
+// relaySocket is the unit of the public sockets of a relay.
+func relaySocket(app *landfast.App) string {
+	return strings.TrimSuffix(app.Main().Unit, ".service") + "-relay.socket"
+}
+
 // relay adds the process that holds the public sockets, and these. It stays while
 // releases come and go.
 func (b *builder) relay() {
-	base := strings.TrimSuffix(b.app.Main().Unit, ".service") + "-relay"
+	base := strings.TrimSuffix(relaySocket(b.app), ".socket")
 	dir := path.Dir(b.app.Target())
 	b.dir(dir, 0o755, "root", "root", true)
 

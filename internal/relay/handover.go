@@ -37,6 +37,9 @@ func (r *Relay) HandOver(s Successor) error {
 	if r.ending {
 		return errors.New("hand over: the relay is ending")
 	}
+	if _, err := exec.LookPath(s.Path); err != nil {
+		return fmt.Errorf("hand over: %w", err)
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
@@ -52,27 +55,27 @@ func (r *Relay) HandOver(s Successor) error {
 		_ = theirs.Close() // nothing was written
 		return fmt.Errorf("hand over: %w", err)
 	}
+	// A shell that ends at once is in between, so that the other process is a child of
+	// process 1: systemd would not wait for the end of a main process that is none of
+	// its own, but kill it.
 	cmd := &exec.Cmd{
-		Path: s.Path, Args: s.Args, Stdout: os.Stdout, Stderr: os.Stderr,
+		Path: "/bin/sh", Args: append([]string{"sh", "-c", `"$0" "$@" &`, s.Path}, s.Args[1:]...), Stdout: os.Stdout, Stderr: os.Stderr,
 		Env:        append(s.Env, takeOverEnv+"=3"),
 		ExtraFiles: []*os.File{theirs},
 	}
-	err = cmd.Start()
+	err = cmd.Run()
 	_ = theirs.Close() // it is the other process's
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	if err := r.handOver(wire{pair[0]}, func() { s.Moved(cmd.Process.Pid) }); err != nil {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()
-		return fmt.Errorf("hand over to %s: %w", s.Path, err)
+	if err := r.handOver(wire{pair[0]}, s.Moved); err != nil {
+		return fmt.Errorf("hand over to %s: %w", s.Path, err) // it ends when it sees that nobody is there
 	}
-	_ = cmd.Process.Release()
 	return nil
 }
 
 // handOver does the relay's part of the conversation.
-func (r *Relay) handOver(w wire, moved func()) error {
+func (r *Relay) handOver(w wire, moved func(pid int)) error {
 	buf := make([]byte, largest)
 	m, _, err := w.receive(buf)
 	if err != nil {
@@ -94,7 +97,7 @@ func (r *Relay) handOver(w wire, moved func()) error {
 	}
 	err = r.tell(w, buf)
 	if err == nil {
-		moved()
+		moved(m.PID)
 		r.ending = true
 		close(r.left)
 	}
@@ -176,7 +179,7 @@ func TakeOver(o Options, getenv func(string) string) (*Relay, error) {
 
 func takeOver(o Options, w wire) (*Relay, error) {
 	unix.CloseOnExec(w.fd)
-	if err := w.send(message{Hello: true}); err != nil {
+	if err := w.send(message{Hello: true, PID: os.Getpid()}); err != nil {
 		return nil, err
 	}
 	buf := make([]byte, largest)

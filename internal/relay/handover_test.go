@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfast/landfast/internal/relay"
 )
 
@@ -55,12 +57,14 @@ func (w *world) handOver(env ...string) error {
 		Path: program, Args: []string{program, "-test.run=^$"}, Env: append(os.Environ(), append(env, targetEnv+"="+w.target)...),
 		Moved: func(pid int) {
 			w.Cleanup(func() {
-				p, err := os.FindProcess(pid)
+				// It is no child of ours: its descriptor becomes readable when it has ended.
+				p, err := unix.PidfdOpen(pid, 0)
 				if err == nil {
-					err = p.Signal(syscall.SIGTERM)
+					defer unix.Close(p)
+					err = unix.PidfdSendSignal(p, unix.SIGTERM, nil, 0)
 				}
 				if err == nil {
-					_, err = p.Wait()
+					_, err = unix.Poll([]unix.PollFd{{Fd: int32(p), Events: unix.POLLIN}}, int(soon.Milliseconds()))
 				}
 				if err != nil {
 					w.Errorf("end the successor: %v", err)

@@ -17,6 +17,7 @@ type wire struct{ fd int }
 // connections, an end, and the successor's answer.
 type message struct {
 	Hello     bool       `json:"hello,omitempty"`
+	PID       int        `json:"pid,omitempty"` // of the one that says Hello
 	Listeners int        `json:"listeners,omitempty"`
 	Conns     []wireConn `json:"conns,omitempty"`
 	End       bool       `json:"end,omitempty"`
