@@ -160,6 +160,7 @@ releases land atomically and come back by themselves when they are bad.`,
 			root.SetHelpCommand(v.cmd)
 		}
 	}
+	root.AddCommand(c.inner()...)
 	root.Long += "\n\n" + exitHelp(every)
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")

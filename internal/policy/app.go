@@ -152,6 +152,12 @@ func (r *Rules) listen(f *refusals, key, address string) {
 }
 
 func (r *Rules) mayListen(address string) bool {
+	// Where a release is tried before it sees traffic.
+	for _, rehearsal := range []string{"/run/landfast/" + r.App + "/rehearsal-", "@landfast/" + r.App + "/rehearsal-"} {
+		if rest, ok := strings.CutPrefix(address, rehearsal); ok && !strings.Contains(rest, "/") {
+			return true
+		}
+	}
 	if strings.HasPrefix(address, "/") {
 		return r.ownPath(address) || r.names(strings.TrimSuffix(strings.TrimPrefix(address, "/run/"), ".sock"))
 	}

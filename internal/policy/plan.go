@@ -188,14 +188,33 @@ func all(file *unit.File, name string) []string {
 	return values
 }
 
-// harmlessRoot reports whether a unit without an account is the one that restarts a
-// service for a flag: it removes the flag and asks systemd, and does nothing else.
+// harmlessRoot reports whether a unit without an account is one of those that only ask
+// systemd: for the current release of a service, or to restart it for a flag. Nothing
+// of the manifest's own runs in them.
 func (r *Rules) harmlessRoot(l *look) bool {
-	if !r.RestartFlag || !strings.HasSuffix(l.unit, "-restart.service") || len(all(l.file, "User")) > 0 {
+	var execs int
+	for _, s := range l.file.Sections {
+		for _, o := range s.Options {
+			if s.Name != "Service" {
+				continue
+			}
+			if strings.HasPrefix(o.Name, "Exec") {
+				execs++
+			}
+			if o.Name == "User" || strings.HasPrefix(o.Name, "Environment") {
+				return false
+			}
+		}
+	}
+	start := all(l.file, "ExecStart")
+	if len(start) != 1 {
 		return false
 	}
-	before, start := all(l.file, "ExecStartPre"), all(l.file, "ExecStart")
-	if len(before) != 1 || len(start) != 1 {
+	if execs == 1 {
+		return r.anchor(start[0])
+	}
+	before := all(l.file, "ExecStartPre")
+	if !r.RestartFlag || execs != 2 || len(before) != 1 || !strings.HasSuffix(l.unit, "-restart.service") {
 		return false
 	}
 	flag, ok := strings.CutPrefix(before[0], "/bin/rm -f -- ")
@@ -205,4 +224,16 @@ func (r *Rules) harmlessRoot(l *look) bool {
 		return false
 	}
 	return !slices.ContainsFunc(strings.Fields(units), func(u string) bool { return !r.ownUnit(u) })
+}
+
+// anchor reports whether a command starts the unit of the current release, and that
+// alone.
+func (r *Rules) anchor(value string) bool {
+	words, err := unit.Words(value)
+	if err != nil || len(words) != 4 || words[0] != "-/bin/sh" || words[1] != "-c" || !r.ownPath(plain(words[3])) {
+		return false
+	}
+	stem, ok := strings.CutPrefix(words[2], `exec /bin/systemctl --no-pager start "`)
+	stem, ok2 := strings.CutSuffix(stem, `@$$(basename "$$(readlink "$$0")").service"`)
+	return ok && ok2 && r.ownUnit(stem+"@x.service")
 }

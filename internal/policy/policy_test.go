@@ -83,6 +83,7 @@ func TestAllowed(t *testing.T) {
 	for _, test := range []struct{ name, policy, manifest string }{
 		{"plain", "", plain},
 		{"socket and health", "", plain + "[socket]\nlisten = [\"8080\"]\n[health]\nhttp = \"/healthz\"\n"},
+		{"handoff", "", plain + "[socket]\nlisten = [\"8080\"]\n[cutover]\nstrategy = \"handoff\"\n"},
 		{"limits", "", plain + "[systemd.Service]\nMemoryMax = \"1G\"\nOOMScoreAdjust = 100\n"},
 		{"directories", "", plain + "[dirs]\nstate = true\nruntime = true\ncache = true\nlogs = true\ntmp = true\nconfiguration = true\n"},
 		{"services and timers", "", plain + "[services.worker]\ncommand = \"bin/w\"\ninstances = [\"a\", \"b\"]\n[timers.report]\ncommand = \"bin/r\"\ncalendar = [\"daily\"]\n"},

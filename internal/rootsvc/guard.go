@@ -29,3 +29,10 @@ func (g guarded) RunOnce(ctx context.Context, unit, text string) (landfast.UnitS
 	}
 	return g.Host.RunOnce(ctx, unit, text)
 }
+
+func (g guarded) Put(ctx context.Context, unit, text string) error {
+	if err := g.rules.CheckUnit(unit, text); err != nil {
+		return err
+	}
+	return g.Host.Put(ctx, unit, text)
+}

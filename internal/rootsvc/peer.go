@@ -31,6 +31,9 @@ func PeerOf(c *net.UnixConn) (Peer, error) {
 	return Peer{UID: int(cred.Uid), PID: int(cred.Pid)}, nil
 }
 
+// WorkerUser is whom the workers run as.
+const WorkerUser = "landfast"
+
 // WorkerUnit is the unit of the worker of an app.
 func WorkerUnit(app string) string { return "landfast-worker@" + app + ".service" }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -56,6 +57,52 @@ func (p *Prober) DialContext(ctx context.Context, network, address string) (net.
 	return c, nil
 }
 
+// FreePort finds a port of the loopback address that nobody has, in the network of the
+// host.
+func (p *Prober) FreePort() (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+	defer cancel()
+	text, err := p.ask(ctx, "free")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Atoi(text)
+}
+
+// PortFree reports whether nobody has a port of the loopback address.
+func (p *Prober) PortFree(port int) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+	defer cancel()
+	_, err := p.ask(ctx, "bind "+strconv.Itoa(port))
+	return err == nil
+}
+
+// ask puts a question to the prober that it answers with one line.
+func (p *Prober) ask(ctx context.Context, question string) (string, error) {
+	c, err := p.DialContext(ctx, "tcp", question)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return readLine(c)
+}
+
+// bind takes a port of the loopback address (0: any), gives it back and tells which it
+// was.
+func bind(ctx context.Context, c io.Writer, port string) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		_, werr := io.WriteString(c, "error "+strings.ReplaceAll(err.Error(), "\n", " ")+"\n")
+		return werr
+	}
+	_, number, err := net.SplitHostPort(l.Addr().String())
+	if err = errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	_, err = io.WriteString(c, "ok\n"+number+"\n")
+	return err
+}
+
 // ServeProbe connects to the address that c names and passes bytes on, both ways, until
 // either side ends. It closes c.
 func ServeProbe(ctx context.Context, c net.Conn) error {
@@ -67,6 +114,12 @@ func ServeProbe(ctx context.Context, c net.Conn) error {
 	address, err := readLine(c)
 	if err != nil {
 		return fmt.Errorf("read what to probe: %w", err)
+	}
+	if address == "free" {
+		return bind(ctx, c, "0")
+	}
+	if port, ok := strings.CutPrefix(address, "bind "); ok {
+		return bind(ctx, c, port)
 	}
 	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
