@@ -119,6 +119,7 @@ func (c *command) verbs() []verb {
 		{"operate", c.doctor(), nil},
 		{"events", c.triggerVerb(), []int{exitConflict, exitUnavailable}},
 		{"events", c.tokenVerb(), []int{exitConflict}},
+		{"operate", c.setup(), append([]int{exitPending}, applies...)},
 		{"program", c.serve(), []int{exitUnavailable}},
 		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.steer(), applies},

@@ -180,3 +180,17 @@ func (r *Rules) ownPath(path string) bool {
 	}
 	return false
 }
+
+// Bases are the directories that some app may lie in, of which the root service may
+// write all.
+func (p *Policy) Bases(apps []string) []string {
+	all := slices.Clone(p.For("app").Base)
+	for _, app := range apps {
+		all = append(all, p.For(app).Base...)
+	}
+	for app := range p.apps {
+		all = append(all, p.For(app).Base...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
