@@ -14,7 +14,6 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/plan"
-	"github.com/landfast/landfast/internal/policy"
 	"github.com/landfast/landfast/internal/setup"
 )
 
@@ -117,8 +116,10 @@ func (m *machine) setup(ctx context.Context, apps []string, remove bool) (*plan.
 	if err != nil {
 		return nil, plan.Changes{}, err
 	}
-	if _, err := os.Lstat(filepath.Join(m.root, policy.File)); errors.Is(err, fs.ErrNotExist) {
-		changes = setup.WithPolicy(changes)
+	for _, f := range setup.Once() {
+		if _, err := os.Lstat(filepath.Join(m.root, f.Path)); errors.Is(err, fs.ErrNotExist) {
+			changes = setup.WithOnce(changes, f)
+		}
 	}
 	return p, changes, nil
 }

@@ -72,12 +72,21 @@ func Diff(p *plan.Plan, o plan.Observed) (plan.Changes, error) {
 	return plan.Diff(p, o)
 }
 
-// WithPolicy adds the default policy to what is to be done, where there is none.
-func WithPolicy(c plan.Changes) plan.Changes {
-	c.Files = append(c.Files, plan.FileChange{
-		Path: policy.File, Reason: "is missing",
-		New: &plan.File{Path: policy.File, Mode: 0o644, Owner: "root", Group: "root", Content: policy.DefaultText},
-	})
+// Order is the file in the spool that holds the last id given out.
+const Order = spool + "/.order"
+
+// Once are files that a setup makes where there are none, and never touches again: they
+// are people's, or the queue's.
+func Once() []plan.File {
+	return []plan.File{
+		{Path: policy.File, Mode: 0o644, Owner: "root", Group: "root", Content: policy.DefaultText},
+		{Path: Order, Mode: 0o660, Owner: worker, Group: listen},
+	}
+}
+
+// WithOnce adds one of Once to what is to be done.
+func WithOnce(c plan.Changes, f plan.File) plan.Changes {
+	c.Files = append(c.Files, plan.FileChange{Path: f.Path, Reason: "is missing", New: &f})
 	return c
 }
 
@@ -119,24 +128,40 @@ func (m *maker) dir(name string, mode fs.FileMode, owner, group string, data boo
 	m.plan.Dirs = append(m.plan.Dirs, plan.Dir{Path: name, Mode: mode, Owner: owner, Group: group, Data: data})
 }
 
-// dirs adds the directories. The listener may put files into tmp and new of the spool,
-// and see progress; it sees no names in the former, and removes nothing of others.
+// dirs adds the directories.
 func (m *maker) dirs() {
 	m.dir("/etc/landfast", 0o755, "root", "root", false)
 	m.dir("/etc/landfast/apps", 0o755, "root", "root", false)
 	m.dir("/etc/landfast/secrets", 0o700, "root", "root", true)
 	m.dir(state, 0o755, "root", "root", false)
-	m.dir(spool, 0o755, "root", "root", true)
+	m.dir(spool, 0o755, worker, listen, true)
 	for _, app := range m.o.Apps {
 		m.dir(path.Join(state, app), 0o750, "root", "root", true)
 		m.dir(path.Join(state, app, "incoming"), 0o700, worker, worker, true)
-		m.dir(path.Join(spool, app), 0o750, worker, listen, true)
-		for _, name := range []string{"tmp", "new"} {
-			m.dir(path.Join(spool, app, name), 0o730|fs.ModeSetgid|fs.ModeSticky, worker, listen, true)
+		for _, d := range queueDirs(app) {
+			m.dir(path.Join(spool, d.name), d.mode, worker, d.group, true)
 		}
-		for _, name := range []string{"cur", "failed", "done"} {
-			m.dir(path.Join(spool, app, name), 0o700, worker, worker, true)
-		}
-		m.dir(path.Join(spool, app, "progress"), 0o750|fs.ModeSetgid, worker, listen, true)
+	}
+}
+
+// queueDir is a directory of the queue of an app, below the spool.
+type queueDir struct {
+	name  string
+	mode  fs.FileMode
+	group string
+}
+
+// queueDirs are what package queue works on. Those who may enqueue make names in tmp
+// and new and take away only their own (sticky).
+func queueDirs(app string) []queueDir {
+	open := 0o770 | fs.ModeSetgid | fs.ModeSticky
+	return []queueDir{
+		{app, 0o750, listen},
+		{app + "/tmp", open &^ 0o040, listen},
+		{app + "/new", open, listen},
+		{app + "/cur", 0o750, worker},
+		{app + "/done", 0o750, worker},
+		{app + "/failed", 0o750, worker},
+		{app + "/progress", 0o750, listen},
 	}
 }
