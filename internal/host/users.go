@@ -48,11 +48,6 @@ func (h *Host) addUsers(ctx context.Context, c plan.Changes) error {
 			continue
 		}
 		if _, _, err := names.ids(u.Name, u.Group); err != nil {
-		name := u.Name
-		if u.GroupOnly {
-			name = "root"
-		}
-		if _, _, err := names.ids(name, u.Group); err != nil {
 			return fmt.Errorf("create user %s: systemd-sysusers reported success, but %w", u.Name, err)
 		}
 	}

@@ -33,6 +33,7 @@ func (r *Rules) CheckApp(app *landfast.App) error {
 		r.listen(f, "cutover.listen", l)
 	}
 	r.health(f, app.Health)
+	r.secrets(f, app)
 	if len(app.Grants) > 0 && !r.Grants {
 		f.add("grants: it is not allowed")
 	}
@@ -40,6 +41,30 @@ func (r *Rules) CheckApp(app *landfast.App) error {
 		f.add("chroot: it is not allowed")
 	}
 	return f.err()
+}
+
+// secrets are fetched by root with root's rights: a manifest must not choose freely.
+func (r *Rules) secrets(f *refusals, app *landfast.App) {
+	for _, s := range app.Secrets {
+		ofRelease := s.Kind == landfast.SecretAge || s.Kind == landfast.SecretSOPS
+		if !ofRelease && !r.secret(string(s.Kind), s.Location) {
+			f.add("secrets.%s: %s:%s is not allowed (secrets)", s.Name, s.Kind, s.Location)
+		}
+		if s.Identity != "" && !r.secret("identity", s.Identity) {
+			f.add("secrets.%s: identity:%s is not allowed (secrets)", s.Name, s.Identity)
+		}
+	}
+	for _, p := range app.Parameters {
+		if !r.secret("ssm", p) && !r.secret("ssm", p+"/") {
+			f.add("env.ssm: ssm:%s is not allowed (secrets)", p)
+		}
+	}
+	if app.Config != nil && !r.secret("config", app.Config.Location) {
+		f.add("config: config:%s is not allowed (secrets)", app.Config.Location)
+	}
+	if app.Config != nil && !r.ownPath(app.Config.Dir) {
+		f.add("config: %q is not a place of the app", app.Config.Dir)
+	}
 }
 
 func (r *Rules) accounts(f *refusals, app *landfast.App) {

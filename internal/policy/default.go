@@ -29,6 +29,10 @@ ports = []
 units = ["network-online.target"]
 # Hosts besides this one that a health check may ask.
 probe_hosts = []
+# Where secrets and settings may come from, fetched with the rights of root:
+# "file:/etc/landfast/secrets/${app}/", "vault:kv/${app}#", "ssm:/${app}/",
+# "identity:/etc/landfast/age.key", "config:s3://bucket/${app}/".
+secrets = []
 grants = false
 chroot = false
 nspawn = false

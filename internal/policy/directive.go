@@ -111,7 +111,10 @@ func (l *look) service(o unit.Option) string {
 	case "WorkingDirectory":
 		return l.words(o.Value, "a place of the app", own)
 	case "EnvironmentFile":
-		return l.words(o.Value, "a place of the app", own)
+		return l.words(o.Value, "a place of the app", func(w string) bool { return own(w) || r.settings(plain(strings.TrimLeft(w, "-"))) })
+	case "LoadCredential", "LoadCredentialEncrypted":
+		_, file, _ := strings.Cut(o.Value, ":")
+		return unless(r.settings(plain(file)), "only what root has fetched for the app")
 	case "ReadWritePaths":
 		return l.words(o.Value, "a place of the app", own)
 	case "RuntimeDirectory", "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory":

@@ -55,6 +55,7 @@ type table struct {
 	Ports        *[]int    `toml:"ports"`
 	Units        *[]string `toml:"units"`
 	ProbeHosts   *[]string `toml:"probe_hosts"`
+	Secrets      *[]string `toml:"secrets"`
 	Grants       *bool     `toml:"grants"`
 	Chroot       *bool     `toml:"chroot"`
 	Nspawn       *bool     `toml:"nspawn"`

@@ -65,6 +65,7 @@ func TestRefused(t *testing.T) {
 		{"grants", "", "name = \"web\"\ngrants = [\"sudoers\"]\n[service]\ncommand = \"bin/web\"\n", "grants"},
 		{"chroot", "", plain + "[chroot]\n", "chroot"},
 		{"probe", "", plain + "[health]\nhttp = \"http://169.254.169.254/latest\"\n", "169.254.169.254"},
+		{"secret file", "[app.web]\nsecrets = [\"file:/etc/landfast/secrets/web/\"]", plain + "[secrets]\nKEY = { file = \"/etc/shadow\" }\n", "file:/etc/shadow"},
 		{"flag", "", plain + "restart_flag = true\n", "restart flag"},
 		{"unit", "", plain + "name = \"shop\"\n", "shop.service"},
 	} {
@@ -97,6 +98,7 @@ func TestAllowed(t *testing.T) {
 		{"grants by policy", "[app.web]\ngrants = true", "name = \"web\"\ngrants = [\"sudoers\", \"polkit\"]\n[service]\ncommand = \"bin/web\"\n"},
 		{"baseline by policy", "[app.web]\nsandbox = \"baseline\"", plain + "[sandbox]\nprofile = \"baseline\"\n"},
 		{"base by policy", "[default]\nbase = [\"/opt\"]", plain + "[paths]\nbase = \"/opt\"\n"},
+		{"secret by policy", "[app.web]\nsecrets = [\"file:/etc/landfast/secrets/web/\"]", plain + "[secrets]\nKEY = { file = \"/etc/landfast/secrets/web/k\" }\n"},
 		{"unit by policy", "[app.web]\nunits = [\"postgresql.service\"]", plain + "requires = [\"postgresql.service\"]\n"},
 		{"directive by policy", "[app.web]\ndirectives = [\"Slice\"]", plain + "[systemd.Service]\nSlice = \"apps.slice\"\n"},
 	} {

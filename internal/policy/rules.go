@@ -41,7 +41,10 @@ type Rules struct {
 	Ports        []int    // below 1024 that it may listen on
 	Units        []string // of the system that it may want and require
 	ProbeHosts   []string // that its health check may ask, besides this host
-	Grants       bool     // sudoers and polkit files
+	// Secrets are where secrets and settings may come from: KIND:LOCATION, or the
+	// beginning of one that ends in / or #.
+	Secrets      []string
+	Grants       bool // sudoers and polkit files
 	Chroot       bool
 	Nspawn       bool // systemd-nspawn runs as root
 	RestartFlag  bool
@@ -90,6 +93,7 @@ func (r *Rules) merge(t table) {
 	words(&r.Capabilities, t.Capabilities)
 	words(&r.Units, t.Units)
 	words(&r.ProbeHosts, t.ProbeHosts)
+	words(&r.Secrets, t.Secrets)
 	set(&r.Deploy, t.Deploy)
 	set(&r.Sandbox, t.Sandbox)
 	set(&r.Ports, t.Ports)
@@ -160,6 +164,23 @@ func (r *Rules) ownUnit(name string) bool {
 		stem = stem[:i]
 	}
 	return unitNames.MatchString(name) && r.names(stem)
+}
+
+// secret reports whether a secret or a setting may come from there.
+func (r *Rules) secret(kind, location string) bool {
+	at := kind + ":" + location
+	if strings.Contains(at+"/", "/../") {
+		return false
+	}
+	return slices.ContainsFunc(r.Secrets, func(s string) bool {
+		return at == s || (strings.HasSuffix(s, "/") || strings.HasSuffix(s, "#")) && strings.HasPrefix(at, s)
+	})
+}
+
+// settings reports whether a file is one of the settings that root fetches for the app.
+func (r *Rules) settings(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/var/lib/landfast/"+r.App+"/settings/")
+	return ok && len(r.Secrets) > 0 && !strings.Contains(rest+"/", "../")
 }
 
 // ownPath reports whether a path is, or lies below, a directory of the app.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/rootsvc"
 )
 
@@ -98,7 +100,7 @@ func TestRootDeploysWhatTheWorkerDelivers(t *testing.T) {
 			t.Errorf("the history says %+v", l)
 		}
 		h.sh("test -z \"$(ls /var/lib/landfast/web/incoming)\"")
-		if got, out = d.ask(d.deliver("2", "exits")); got.Error == nil || got.Error.Kind != "rolled-back" {
+		if got, out = d.ask(d.deliver("2", "exit")); got.Error == nil || got.Error.Kind != "rolled-back" {
 			t.Errorf("a bad release: %s", out)
 		}
 		d.answers("1")
@@ -133,6 +135,7 @@ func TestRootRefuses(t *testing.T) {
 	eachHost(t, func(h *host) {
 		d := h.deliveries("web", 8080)
 		h.run("/", "landfast", "setup", "api").code0()
+		d.inWorker("/bin/true")
 		before := d.state()
 		refused := func(what string, got answer, out, says string) {
 			t.Helper()
@@ -179,7 +182,7 @@ func TestRootRefuses(t *testing.T) {
 			}
 		}
 		h.sh("test ! -e /etc/pwned; rm -rf /var/lib/landfast/web/incoming/1")
-		h.same("a refusal changed something", without(before, "/run/worker.out"), without(d.state(), "/run/worker.out"))
+		h.same("a refusal changed something", without(before, "/run/worker.out", "/run/systemd/system/landfast-worker@"), without(d.state(), "/run/worker.out", "/run/systemd/system/landfast-worker@"))
 	})
 }
 
@@ -212,6 +215,74 @@ func TestTheWorkerCanDoNothingElse(t *testing.T) {
 				t.Errorf("the app could write %s", what)
 			}
 		}
+	})
+}
+
+// TestRootHandsOver: the root service has no network, and still tries a release on a
+// private port before it takes over, under load.
+func TestRootHandsOver(t *testing.T) {
+	eachHost(t, func(h *host) {
+		d := h.deliveries("web", 8080)
+		a := h.handoff("")
+		deliver := func(version string) (answer, string) {
+			h.sh(fmt.Sprintf("cd /var/lib/landfast/web/incoming; mkdir %[1]s; tar -xzf /root/web/web-%[1]s.tar.gz -C %[1]s; cp /root/web/landfast.toml %[1]s; chown -R landfast: %[1]s", version))
+			return d.ask(rootsvc.Request{Verb: rootsvc.VerbDeploy, App: "web", Incoming: version})
+		}
+		if got, out := deliver("1"); got.Error != nil {
+			t.Fatal(out)
+		}
+		a.isWell()
+		clients := a.load()
+		a.unhurt(clients, "next", "2", func() {
+			if got, out := deliver("2"); got.Error != nil || !strings.Contains(out, `"name":"rehearse"`) {
+				t.Error(out)
+			}
+		})
+		a.unhurt(clients, "cannot start", "2", func() {
+			if got, out := deliver("3"); got.Error == nil || !strings.Contains(out, "rehearse") {
+				t.Error(out)
+			}
+		})
+		a.isWell()
+	})
+}
+
+// TestARootServiceThatIsKilled leaves a deployment, which the next request settles; a
+// caller that goes away leaves nothing undone.
+func TestARootServiceThatIsKilled(t *testing.T) {
+	eachHost(t, func(h *host) {
+		d := h.deliveries("web", 8080)
+		d.manifest()
+		if got, out := d.ask(d.deliver("1", "")); got.Error != nil {
+			t.Fatal(out)
+		}
+		d.manifest("[health]\nhttp = \"/healthz\"\ninterval = \"200ms\"\ntimeout = \"5min\"")
+		text, err := json.Marshal(d.deliver("2", "sick"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, out := d.start("python3", "/usr/local/lib/ask.py", string(text))
+		h.eventually("the deployment waits for its health check", func() (bool, string) {
+			all := d.deployments()
+			last := all[0].Steps[len(all[0].Steps)-1]
+			return last.Name == "health" && last.Status == landfast.StepDoing, last.Name
+		})
+		// First the caller, which changes nothing, then the service.
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		d.ended(p, out)
+		if got := d.deployments()[0]; got.Status != landfast.StatusRunning {
+			t.Errorf("the caller has gone, and the deployment is %s", got.Status)
+		}
+		h.sh("systemctl kill -s KILL 'landfast-root@*.service'")
+		d.manifest()
+		if got, out := d.ask(d.deliver("3", "")); got.Error != nil || !strings.Contains(out, "was interrupted: undoing it") {
+			t.Errorf("the next request: %s", out)
+		}
+		d.answers("3")
+		d.isWell()
+		h.sh("test -z \"$(systemctl list-units --plain --no-legend --state=failed 'landfast*')\"")
 	})
 }
 
