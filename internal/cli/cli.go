@@ -124,6 +124,8 @@ func (c *command) verbs() []verb {
 		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.steer(), applies},
 		{"program", c.relay(), []int{exitUnavailable}},
+		{"program", c.rootService(), []int{exitUnavailable}},
+		{"program", c.probe(), nil},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}
@@ -161,7 +163,6 @@ releases land atomically and come back by themselves when they are bad.`,
 			root.SetHelpCommand(v.cmd)
 		}
 	}
-	root.AddCommand(c.inner()...)
 	root.Long += "\n\n" + exitHelp(every)
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")

@@ -24,18 +24,17 @@ import (
 	"github.com/landfast/landfast/internal/rootsvc"
 )
 
-// inner are verbs that units of ours run, not people.
-func (c *command) inner() []*cobra.Command {
-	return []*cobra.Command{c.rootService(), c.probe()}
-}
-
 // rootService is `landfast root-service`.
 func (c *command) rootService() *cobra.Command {
 	return &cobra.Command{
-		Use:    "root-service",
-		Short:  "Do one request of a worker, as landfast-root@.service does",
-		Hidden: true,
-		Args:   cobra.NoArgs,
+		Use:   "root-service",
+		Short: "Do one request of a worker; units of setup run it",
+		Long: `Root-service reads one request from the connection that systemd hands over as its
+standard input, holds it against the policy (/etc/landfast/policy.toml), does it and
+ends: deploy, build, discard, rollback, resume, start, stop, restart or reload, and
+nothing else. Each is one line of the journal. landfast-root@.service runs it.`,
+		Example: "  landfast root-service   # as landfast-root@.service does",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conn, err := c.connection()
 			if err != nil {
@@ -172,10 +171,13 @@ func builder() (uid, gid int, err error) {
 // probe is `landfast probe`.
 func (c *command) probe() *cobra.Command {
 	return &cobra.Command{
-		Use:    "probe",
-		Short:  "Connect to an app for the root service, as landfast-probe@.service does",
-		Hidden: true,
-		Args:   cobra.NoArgs,
+		Use:   "probe",
+		Short: "Connect to an app for the root service; units of setup run it",
+		Long: `Probe passes the bytes of one health check on, between the root service, which has
+no network, and an app. landfast-probe@.service runs it, as an account that exists
+no longer than it does.`,
+		Example: "  landfast probe   # as landfast-probe@.service does",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conn, err := c.connection()
 			if err != nil {
