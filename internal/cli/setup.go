@@ -14,6 +14,7 @@ import (
 
 	"github.com/landfast/landfast"
 	"github.com/landfast/landfast/internal/plan"
+	"github.com/landfast/landfast/internal/rootsvc"
 	"github.com/landfast/landfast/internal/setup"
 )
 
@@ -101,7 +102,10 @@ func (m *machine) setup(ctx context.Context, apps []string, remove bool) (*plan.
 	if err != nil {
 		return nil, plan.Changes{}, err
 	}
-	p, err := setup.Plan(setup.Options{Program: program, Systemd: facts.Systemd, Apps: apps, Bases: rules.Bases(apps)})
+	p, err := setup.Plan(setup.Options{
+		Program: program, Systemd: facts.Systemd, Apps: apps, Bases: rules.Bases(apps),
+		RootSocket: rootsvc.Socket, ProbeSocket: rootsvc.ProbeSocket,
+	})
 	if err != nil {
 		return nil, plan.Changes{}, err
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	Systemd int      // version; 0: the newest
 	Apps    []string // that take deliveries
 	Bases   []string // directories outside of /etc, /run and /var that apps may lie in
+	// RootSocket and ProbeSocket are where the root service and the prober listen.
+	RootSocket, ProbeSocket string
 	// Units are further units, as those of the listener, by name.
 	Units map[string]string
 	// Enable are those of Units that start at boot.

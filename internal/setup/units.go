@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/landfast/landfast/internal/rootsvc"
 	"github.com/landfast/landfast/internal/unit"
 )
 
@@ -18,7 +17,7 @@ type line struct {
 // units adds all unit files.
 func (m *maker) units() {
 	m.unit("landfast-root.socket", "Socket", "Requests of the workers to the root service", []line{
-		{"ListenStream", rootsvc.Socket, 0},
+		{"ListenStream", m.o.RootSocket, 0},
 		{"SocketMode", "0660", 0},
 		{"SocketGroup", worker, 0},
 		{"Accept", "yes", 0},
@@ -33,7 +32,7 @@ func (m *maker) units() {
 		{"SyslogIdentifier", "landfast-root", 0},
 	}, m.rootSandbox()), "")
 	m.unit("landfast-probe.socket", "Socket", "Health checks for the root service, which has no network", []line{
-		{"ListenStream", rootsvc.ProbeSocket, 0},
+		{"ListenStream", m.o.ProbeSocket, 0},
 		{"SocketMode", "0600", 0},
 		{"Accept", "yes", 0},
 		{"MaxConnections", "64", 0},

@@ -18,9 +18,7 @@ import (
 	"unicode"
 
 	"github.com/landfast/landfast"
-	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/release/tree"
-	"github.com/landfast/landfast/internal/rootsvc"
 	"github.com/landfast/landfast/internal/source"
 )
 
@@ -40,6 +38,26 @@ type Claim interface {
 	// Retry reports whether the event has failed for good, as it was the last attempt.
 	Retry(ctx context.Context, reason string) (failed bool, err error)
 	Fail(ctx context.Context, reason string) error
+}
+
+// Order is what the worker asks root for.
+type Order struct {
+	App      string
+	Incoming string // the delivery below incoming/
+	Actor    string
+	Force    bool
+	Release  string // rollback: "": the last good one
+	// Where it came from, for people.
+	Repository, Commit, Digest string
+}
+
+// Root is what the worker has root do; see rootsvc.Deployer for the contract. tell is
+// told what happens, a line for people each time.
+type Root interface {
+	Build(ctx context.Context, o Order, tell func(string)) error
+	Deploy(ctx context.Context, o Order, tell func(string)) (landfast.Deployment, error)
+	Rollback(ctx context.Context, o Order, tell func(string)) (landfast.Deployment, error)
+	Discard(ctx context.Context, o Order) error
 }
 
 // Outcome is what came of an event.
@@ -62,7 +80,7 @@ const (
 type Worker struct {
 	App   string
 	Queue Queue
-	Root  rootsvc.Deployer
+	Root  Root
 	// Incoming is where deliveries are put: /var/lib/landfast/APP/incoming.
 	Incoming string
 	// Work is for downloads.
@@ -201,16 +219,15 @@ func transient(err error) bool {
 
 func (w *Worker) apply(ctx context.Context, c Claim) (Outcome, error) {
 	ev := c.Event()
-	watch := rootsvc.Watch{Event: func(e deploy.Event) { tell(c, e) }, Log: c.Progress}
-	r := rootsvc.Request{App: w.App, Actor: actor(ev), Force: ev.Force}
+	r := Order{App: w.App, Actor: actor(ev), Force: ev.Force}
 	var d landfast.Deployment
 	var err error
 	switch ev.Action {
 	case landfast.ActionDeploy:
-		d, err = w.deploy(ctx, c, r, watch)
+		d, err = w.deploy(ctx, c, r)
 	case landfast.ActionRollback:
 		r.Release = ev.Release
-		d, err = w.Root.Rollback(ctx, r, watch)
+		d, err = w.Root.Rollback(ctx, r, c.Progress)
 	case landfast.ActionCancel, landfast.ActionUpdate:
 		return Outcome{}, &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("a worker does no %s", ev.Action)}
 	default:
@@ -245,22 +262,8 @@ func line(s string, most int) string {
 	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }
 
-// tell turns what happens in a deployment into lines of progress.
-func tell(c Claim, e deploy.Event) {
-	switch s := e.Step; {
-	case e.Note != "":
-		c.Progress(e.Note)
-	case s.Status == landfast.StepDone:
-		c.Progress("✓ " + s.Name + ": " + s.Summary)
-	case s.Status == landfast.StepFailed:
-		c.Progress("✗ " + s.Name + ": " + s.Error)
-	case s.Status == landfast.StepUndone:
-		c.Progress("↩ " + s.Name + ": " + s.Summary)
-	}
-}
-
 // deploy fetches what the event names and has root build and deploy it.
-func (w *Worker) deploy(ctx context.Context, c Claim, r rootsvc.Request, watch rootsvc.Watch) (d landfast.Deployment, err error) {
+func (w *Worker) deploy(ctx context.Context, c Claim, r Order) (d landfast.Deployment, err error) {
 	ev := c.Event()
 	app, err := w.Manifest()
 	if err != nil {
@@ -273,47 +276,46 @@ func (w *Worker) deploy(ctx context.Context, c Claim, r rootsvc.Request, watch r
 	r.Incoming = ev.ID
 	defer func() {
 		// Root has removed it when it was a deployment; else it is nobody's.
-		if derr := w.Root.Discard(ctx, rootsvc.Request{App: w.App, Incoming: ev.ID}); derr != nil {
+		if derr := w.Root.Discard(ctx, Order{App: w.App, Incoming: ev.ID}); derr != nil {
 			w.Log(fmt.Sprintf("%s: remove the delivery: %v", ev.ID, derr))
 		}
 	}()
-	if r.Origin, err = w.fetch(ctx, c, app, src); err != nil {
+	if r.Commit, r.Digest, err = w.fetch(ctx, c, app, src); err != nil {
 		return d, err
 	}
-	r.Origin.Repository = line(ev.Repository, 400)
-	if err := w.Root.Build(ctx, rootsvc.Request{App: w.App, Incoming: ev.ID, Actor: r.Actor}, watch); err != nil {
+	r.Repository = line(ev.Repository, 400)
+	if err := w.Root.Build(ctx, r, c.Progress); err != nil {
 		return d, err
 	}
-	return w.Root.Deploy(ctx, r, watch)
+	return w.Root.Deploy(ctx, r, c.Progress)
 }
 
-// fetch puts the source into incoming/ID.
-func (w *Worker) fetch(ctx context.Context, c Claim, app *landfast.App, src landfast.Source) (rootsvc.Origin, error) {
+// fetch puts the source into incoming/ID, and tells its commit or digest.
+func (w *Worker) fetch(ctx context.Context, c Claim, app *landfast.App, src landfast.Source) (commit, digest string, err error) {
 	artifact, err := source.Open(ctx, src, source.Options{
 		Work: w.Work, Limits: tree.Limits{Bytes: app.Releases.MaxBytes, Files: app.Releases.MaxFiles},
 	})
 	if err != nil {
-		return rootsvc.Origin{}, err
+		return "", "", err
 	}
 	defer artifact.Close()
 	dir := filepath.Join(w.Incoming, c.Event().ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return rootsvc.Origin{}, fmt.Errorf("make room for the delivery: %w", err)
+		return "", "", fmt.Errorf("make room for the delivery: %w", err)
 	}
 	into, err := os.OpenRoot(dir)
 	if err != nil {
-		return rootsvc.Origin{}, err
+		return "", "", err
 	}
 	defer into.Close()
 	if _, err := artifact.Unpack(ctx, into); err != nil {
-		return rootsvc.Origin{}, err
+		return "", "", err
 	}
 	w.say(c, "fetched %s", artifact.Description)
-	o := rootsvc.Origin{Digest: artifact.Digest}
 	if src.Kind == landfast.SourceGit {
-		o.Commit = artifact.Revision
+		commit = artifact.Revision
 	}
-	return o, nil
+	return commit, artifact.Digest, nil
 }
 
 // sourceOf is where the release of an event comes from: the artifact that it names, or
