@@ -100,18 +100,9 @@ func (c *command) direct(m *machine) *rootsvc.Direct {
 	prober := &rootsvc.Prober{}
 	engine.Dialer, engine.FreePort, engine.PortFree = prober, prober.FreePort, prober.PortFree
 	return &rootsvc.Direct{
-		Engine: *engine,
-		Policy: func() (*policy.Policy, error) { return readPolicy(m.root) },
-		Applied: func(app string) (*landfast.App, error) {
-			l, err := readApplied(m.root, app)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, &landfast.Error{
-					Kind: landfast.NotFound, Msg: fmt.Sprintf("app %s has no manifest on this host", app),
-					Hint: "`landfast apply` it once, or let the policy take that of the release",
-				}
-			}
-			return l.app, err
-		},
+		Engine:  *engine,
+		Policy:  func() (*policy.Policy, error) { return readPolicy(m.root) },
+		Applied: func(app string) (*landfast.App, error) { return applied(m.root, app) },
 		Load: func(read func(string) ([]byte, error)) (*landfast.App, error) {
 			overlays, err := c.overlays()
 			if err != nil {
@@ -144,6 +135,18 @@ func (c *command) direct(m *machine) *rootsvc.Direct {
 		StateDir: filepath.Join(m.root, "/var/lib/landfast"),
 		Systemd:  m.units.Version,
 	}
+}
+
+// applied reads the manifest that was last applied on the host.
+func applied(root, app string) (*landfast.App, error) {
+	l, err := readApplied(root, app)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &landfast.Error{
+			Kind: landfast.NotFound, Msg: fmt.Sprintf("app %s has no manifest on this host", app),
+			Hint: "`landfast apply` it once, so that it is known where its releases come from",
+		}
+	}
+	return l.app, err
 }
 
 // readPolicy reads the policy of the host; without a file it is the default.

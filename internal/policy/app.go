@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -27,7 +26,7 @@ func (r *Rules) CheckApp(app *landfast.App) error {
 		}
 	}
 	for i := range app.Services {
-		r.service(f, app, &app.Services[i])
+		r.service(f, &app.Services[i])
 	}
 	for _, l := range app.Cutover.Listen {
 		r.listen(f, "cutover.listen", l)
@@ -136,16 +135,12 @@ func (r *Rules) capabilities(value string) bool {
 	return !slices.ContainsFunc(strings.Fields(value), func(c string) bool { return !slices.Contains(r.Capabilities, c) })
 }
 
-func (r *Rules) service(f *refusals, app *landfast.App, s *landfast.Service) {
+func (r *Rules) service(f *refusals, s *landfast.Service) {
 	if !r.ownUnit(s.Unit) {
 		f.add("the unit %q is not called after the app (names)", s.Unit)
 	}
 	r.passed(f, strings.TrimSuffix(s.Unit, ".service")+" systemd", s.Systemd)
-	for _, n := range slices.Concat(s.Wants, s.Requires) {
-		if !r.ownUnit(n) && !slices.Contains(r.Units, n) {
-			f.add("%s: it may not start %q (units)", s.Unit, n)
-		}
-	}
+	r.needs(f, s)
 	if s.Kind == landfast.KindNspawn && !r.Nspawn {
 		f.add("%s: systemd-nspawn runs as root, and is not allowed (nspawn)", s.Unit)
 	}
@@ -155,9 +150,20 @@ func (r *Rules) service(f *refusals, app *landfast.App, s *landfast.Service) {
 	if s.Working != "" && !r.ownPath(s.Working) {
 		f.add("%s: the working directory %q is not a place of the app", s.Unit, s.Working)
 	}
-	if s.Socket == nil {
-		return
+	if s.Socket != nil {
+		r.socket(f, s)
 	}
+}
+
+func (r *Rules) needs(f *refusals, s *landfast.Service) {
+	for _, n := range slices.Concat(s.Wants, s.Requires) {
+		if !r.ownUnit(n) && !slices.Contains(r.Units, n) {
+			f.add("%s: it may not start %q (units)", s.Unit, n)
+		}
+	}
+}
+
+func (r *Rules) socket(f *refusals, s *landfast.Service) {
 	for _, l := range s.Socket.Listen {
 		r.listen(f, "socket.listen", l)
 	}
@@ -217,7 +223,7 @@ func (r *Rules) health(f *refusals, h landfast.Health) {
 	case h.Kind == landfast.HealthTCP && strings.HasPrefix(h.Target, "/"):
 		host = h.Target
 	case h.Kind == landfast.HealthTCP:
-		host, _, _ = net.SplitHostPort(h.Target)
+		host = strings.Trim(h.Target[:max(0, strings.LastIndexByte(h.Target, ':'))], "[]")
 	default:
 		return
 	}

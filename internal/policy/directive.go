@@ -66,23 +66,25 @@ func (l *look) nspawn() bool {
 // refuses says why a line may not be in a unit of the app, or "". Lines that it does
 // not know are refused.
 func (l *look) refuses(section string, o unit.Option) string {
-	r := l.rules
 	if harmless(section, o.Name) {
 		return ""
 	}
 	if strings.HasPrefix(o.Name, "Exec") && section == "Service" {
 		return command(o.Value)
 	}
+	if section == "Service" {
+		return l.service(o)
+	}
+	return l.elsewhere(section, o)
+}
+
+// elsewhere looks at lines of other sections than [Service].
+func (l *look) elsewhere(section string, o unit.Option) string {
+	r := l.rules
 	switch section + "." + o.Name {
-	case "Service.User", "Service.Group":
-		return "" // looked at by account
-	case "Service.DynamicUser":
-		return unless(o.Value == "yes", "only yes")
-	case "Service.SupplementaryGroups":
-		return l.words(o.Value, "a group of the app (groups)", func(w string) bool { return slices.Contains(r.Groups, w) })
 	case "Unit.Wants", "Unit.Requires", "Unit.BindsTo", "Unit.PartOf", "Unit.Requisite":
 		return l.words(o.Value, "a unit that it may start (units)", func(w string) bool { return r.ownUnit(w) || slices.Contains(r.Units, w) })
-	case "Socket.Service", "Timer.Unit", "Path.Unit", "Service.Sockets", "Unit.JoinsNamespaceOf":
+	case "Socket.Service", "Timer.Unit", "Path.Unit", "Unit.JoinsNamespaceOf":
 		return l.words(o.Value, "a unit of the app", r.ownUnit)
 	case "Install.WantedBy", "Install.RequiredBy", "Install.Also":
 		return l.words(o.Value, "a unit of the app or of the boot", func(w string) bool {
@@ -97,9 +99,6 @@ func (l *look) refuses(section string, o unit.Option) string {
 	case "Path.PathExists", "Path.PathChanged", "Path.PathModified", "Path.MakeDirectory":
 		return l.words(o.Value, "a place of the app", func(w string) bool { return r.ownPath(plain(w)) })
 	}
-	if section == "Service" {
-		return l.service(o)
-	}
 	return l.other(o)
 }
 
@@ -108,6 +107,14 @@ func (l *look) service(o unit.Option) string {
 	r := l.rules
 	own := func(w string) bool { return r.ownPath(plain(strings.TrimLeft(w, "-+"))) }
 	switch o.Name {
+	case "User", "Group":
+		return "" // looked at by account
+	case "DynamicUser":
+		return unless(o.Value == "yes", "only yes")
+	case "SupplementaryGroups":
+		return l.words(o.Value, "a group of the app (groups)", func(w string) bool { return slices.Contains(r.Groups, w) })
+	case "Sockets":
+		return l.words(o.Value, "a unit of the app", r.ownUnit)
 	case "WorkingDirectory":
 		return l.words(o.Value, "a place of the app", own)
 	case "EnvironmentFile":
@@ -122,6 +129,14 @@ func (l *look) service(o unit.Option) string {
 			first, _, _ := strings.Cut(w, "/")
 			return slices.Contains(r.Names, plain(first)) && !strings.Contains(w+"/", "/../")
 		})
+	}
+	return l.reach(o, own)
+}
+
+// reach looks at lines of [Service] that show it something of the host.
+func (l *look) reach(o unit.Option, own func(string) bool) string {
+	r := l.rules
+	switch o.Name {
 	case "BindPaths":
 		return l.words(o.Value, "a place of the app", func(w string) bool {
 			return !slices.ContainsFunc(strings.Split(w, ":"), func(p string) bool { return p != "rbind" && p != "norbind" && !own(p) })

@@ -179,6 +179,10 @@ func (c *checker) table(key string, t table) {
 			}
 		}
 	}
+	c.lists(key, t)
+}
+
+func (c *checker) lists(key string, t table) {
 	for _, w := range deref(t.Base) {
 		if err := unit.CheckPath(w); err != nil || w == "/" {
 			c.wrong(key+".base", "%q is not a directory for apps", w)

@@ -24,7 +24,7 @@ func (r *Rules) CheckPlan(p *plan.Plan) error {
 		f.add("the plan is of app %q", p.App)
 	}
 	for _, u := range p.Users {
-		if u.Name != deployUser && !slices.Contains(r.Users, u.Name) && !(u.GroupOnly && slices.Contains(r.Groups, u.Name)) {
+		if u.Name != deployUser && !slices.Contains(r.Users, u.Name) && (!u.GroupOnly || !slices.Contains(r.Groups, u.Name)) {
 			f.add("account %q", u.Name)
 		}
 		if u.Group != deployUser && !slices.Contains(r.Groups, u.Group) {
@@ -192,19 +192,9 @@ func all(file *unit.File, name string) []string {
 // systemd: for the current release of a service, or to restart it for a flag. Nothing
 // of the manifest's own runs in them.
 func (r *Rules) harmlessRoot(l *look) bool {
-	var execs int
-	for _, s := range l.file.Sections {
-		for _, o := range s.Options {
-			if s.Name != "Service" {
-				continue
-			}
-			if strings.HasPrefix(o.Name, "Exec") {
-				execs++
-			}
-			if o.Name == "User" || strings.HasPrefix(o.Name, "Environment") {
-				return false
-			}
-		}
+	execs, plain := l.execs()
+	if !plain {
+		return false
 	}
 	start := all(l.file, "ExecStart")
 	if len(start) != 1 {
@@ -213,13 +203,38 @@ func (r *Rules) harmlessRoot(l *look) bool {
 	if execs == 1 {
 		return r.anchor(start[0])
 	}
+	return r.restarts(l, execs, start[0])
+}
+
+// execs counts the commands of a service, and reports whether nothing else of it says
+// whom or with which variables they run.
+func (l *look) execs() (n int, plain bool) {
+	plain = true
+	for _, s := range l.file.Sections {
+		for _, o := range s.Options {
+			if s.Name != "Service" {
+				continue
+			}
+			if strings.HasPrefix(o.Name, "Exec") {
+				n++
+			}
+			if o.Name == "User" || strings.HasPrefix(o.Name, "Environment") {
+				plain = false
+			}
+		}
+	}
+	return n, plain
+}
+
+// restarts reports whether a unit removes a flag and restarts units of the app.
+func (r *Rules) restarts(l *look, execs int, start string) bool {
 	before := all(l.file, "ExecStartPre")
 	if !r.RestartFlag || execs != 2 || len(before) != 1 || !strings.HasSuffix(l.unit, "-restart.service") {
 		return false
 	}
 	flag, ok := strings.CutPrefix(before[0], "/bin/rm -f -- ")
 	flags, err := unit.Words(flag)
-	units, ok2 := strings.CutPrefix(start[0], "/bin/systemctl --no-pager try-restart ")
+	units, ok2 := strings.CutPrefix(start, "/bin/systemctl --no-pager try-restart ")
 	if !ok || !ok2 || err != nil || len(flags) != 1 || !r.ownPath(plain(flags[0])) {
 		return false
 	}

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -159,5 +160,26 @@ func TestTheDefaultFileIsTheDefault(t *testing.T) {
 	}
 	if got, want := file.For("web"), none.For("web"); !equal(got, want) {
 		t.Errorf("the text that setup writes means\n%+v\nand the default is\n%+v", got, want)
+	}
+}
+
+// TestThePageHasEveryKey compares the keys with those of the page about them.
+func TestThePageHasEveryKey(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/reference/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := policy.Keys()
+	for _, k := range keys {
+		if !strings.Contains(string(page), "\n| `"+k+"` | ") {
+			t.Errorf("docs/reference/policy.md has no line about %s", k)
+		}
+		if !strings.Contains(policy.DefaultText, "\n"+k+" = ") && k != "names" {
+			t.Errorf("the policy that setup writes does not say what %s is", k)
+		}
+	}
+	if len(keys) < 15 {
+		t.Errorf("only %d keys", len(keys))
 	}
 }

@@ -27,8 +27,8 @@ import (
 // BuildUser is whom builds run as.
 const BuildUser = "landfast-build"
 
-// doneSuffix ends the name of what was built whole.
-const doneSuffix = ".done"
+// doneSuffix ends the name of what was built whole; no delivery has it in its name.
+const doneSuffix = "~"
 
 // BuildUnit is the transient unit that builds of an app run in.
 func BuildUnit(app string) string { return "landfast-" + app + "-build.service" }
@@ -117,7 +117,7 @@ func (d *Direct) prepare(ctx context.Context, state, incoming *os.Root, app *lan
 	if err != nil {
 		return err
 	}
-	defer artifact.Close()
+	defer func() { _ = artifact.Close() }() // it was read only
 	into, err := state.OpenRoot(builtDir + "/" + r.Incoming)
 	if err != nil {
 		return err
@@ -246,6 +246,17 @@ func buildText(app *landfast.App, dir string, version int, directives []landfast
 		}
 		s.Add("ExecStart", text)
 	}
+	if err := buildSandbox(s, b, bind, version); err != nil {
+		return "", err
+	}
+	for _, x := range directives {
+		f.Section(x.Section).Add(x.Name, x.Value)
+	}
+	return f.Render()
+}
+
+// buildSandbox takes everything from a build but its tree and its share of the machine.
+func buildSandbox(s *sdunit.Section, b *landfast.Build, bind string, version int) error {
 	s.Add("TimeoutStartSec", strconv.FormatInt(int64(b.Timeout/time.Second), 10)+"s")
 	s.Add("MemoryMax", strconv.FormatInt(b.Memory, 10))
 	s.Add("MemorySwapMax", "0")
@@ -263,7 +274,7 @@ func buildText(app *landfast.App, dir string, version int, directives []landfast
 	}
 	lines, err := sdunit.Profile("strict")
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, l := range lines {
 		now, ok := l.For(version)
@@ -273,10 +284,7 @@ func buildText(app *landfast.App, dir string, version int, directives []landfast
 		}
 	}
 	s.Add("ReadWritePaths", bind)
-	for _, x := range directives {
-		f.Section(x.Section).Add(x.Name, x.Value)
-	}
-	return f.Render()
+	return nil
 }
 
 // lines is a writer that tells whole lines; what is longer than a line of a log is told

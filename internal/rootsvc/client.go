@@ -38,7 +38,7 @@ func (c *Client) call(ctx context.Context, r Request, w Watch) (result, error) {
 	if err != nil {
 		return result{}, unreachable(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	text, err := json.Marshal(r)

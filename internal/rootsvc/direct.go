@@ -114,7 +114,7 @@ func (d *Direct) Deploy(ctx context.Context, r Request, w Watch) (landfast.Deplo
 
 // one is err, without the joint when there is but one error in it.
 func one(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost only
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		if all := joined.Unwrap(); len(all) == 1 {
 			return all[0]
 		}

@@ -60,9 +60,7 @@ func (p *Prober) DialContext(ctx context.Context, network, address string) (net.
 // FreePort finds a port of the loopback address that nobody has, in the network of the
 // host.
 func (p *Prober) FreePort() (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
-	defer cancel()
-	text, err := p.ask(ctx, "free")
+	text, err := p.ask("free")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
@@ -71,19 +69,19 @@ func (p *Prober) FreePort() (int, error) {
 
 // PortFree reports whether nobody has a port of the loopback address.
 func (p *Prober) PortFree(port int) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
-	defer cancel()
-	_, err := p.ask(ctx, "bind "+strconv.Itoa(port))
+	_, err := p.ask("bind " + strconv.Itoa(port))
 	return err == nil
 }
 
 // ask puts a question to the prober that it answers with one line.
-func (p *Prober) ask(ctx context.Context, question string) (string, error) {
+func (p *Prober) ask(question string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeLimit) //nolint:forbidigo // the engine gives none
+	defer cancel()
 	c, err := p.DialContext(ctx, "tcp", question)
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return readLine(c)
 }
 
@@ -106,7 +104,7 @@ func bind(ctx context.Context, c io.Writer, port string) error {
 // ServeProbe connects to the address that c names and passes bytes on, both ways, until
 // either side ends. It closes c.
 func ServeProbe(ctx context.Context, c net.Conn) error {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
@@ -126,7 +124,7 @@ func ServeProbe(ctx context.Context, c net.Conn) error {
 		_, werr := io.WriteString(c, "error "+strings.ReplaceAll(err.Error(), "\n", " ")+"\n")
 		return werr
 	}
-	defer to.Close()
+	defer func() { _ = to.Close() }()
 	if _, err := io.WriteString(c, "ok\n"); err != nil {
 		return err
 	}

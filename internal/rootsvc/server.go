@@ -34,7 +34,7 @@ type Server struct {
 // Serve reads one request from c, does it, answers, and closes c. It blocks until what
 // was asked has ended; a caller that goes away ends a build, and nothing else.
 func (s *Server) Serve(ctx context.Context, c *net.UnixConn) error {
-	defer c.Close()
+	defer func() { _ = c.Close() }() // the answer was sent, or nobody is there
 	begun := s.Now()
 	peer, err := PeerOf(c)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) Serve(ctx context.Context, c *net.UnixConn) error {
 	}
 	res.Error = faultOf(err)
 	out.send(line{Result: &res})
-	s.record(peer, req, res, s.Now().Sub(begun))
+	s.record(ctx, peer, req, res, s.Now().Sub(begun))
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (s *Server) do(ctx context.Context, c *net.UnixConn, r Request, w Watch) (r
 var errCallerGone = errors.New("whoever asked for it has gone")
 
 // record writes the line of the journal.
-func (s *Server) record(p Peer, r Request, res result, took time.Duration) {
+func (s *Server) record(ctx context.Context, p Peer, r Request, res result, took time.Duration) {
 	attrs := []any{
 		slog.Int("uid", p.UID),
 		slog.Int("pid", p.PID),
@@ -143,7 +143,7 @@ func (s *Server) record(p Peer, r Request, res result, took time.Duration) {
 		}
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", took.Round(time.Millisecond)))
-	s.Log.Log(context.Background(), level, "request", attrs...)
+	s.Log.Log(ctx, level, "request", attrs...)
 }
 
 // answer writes lines to a caller as long as it is there.

@@ -137,7 +137,7 @@ const maxRequest = 64 << 10
 
 var (
 	appNames    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$`)
-	incomingIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,120}$`)
+	incomingIDs = regexp.MustCompile(`^[A-Za-z0-9]{1,40}([._-][A-Za-z0-9]{1,40}){0,3}$`)
 	commits     = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
 	digests     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	reloadNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$`)
@@ -192,6 +192,11 @@ func (r *Request) check() error {
 	default:
 		return invalid("%q is not a verb of the root service", r.Verb)
 	}
+	return r.arguments()
+}
+
+// arguments refuses those that no verb takes.
+func (r *Request) arguments() error {
 	takesIncoming := r.Verb == VerbDeploy || r.Verb == VerbBuild || r.Verb == VerbDiscard
 	switch {
 	case !appNames.MatchString(r.App):
@@ -202,6 +207,13 @@ func (r *Request) check() error {
 		return invalid("%q cannot be the name of a reload", r.Reload)
 	case r.Release != "" && (r.Verb != VerbRollback || landfast.CheckReleaseID(r.Release) != nil):
 		return invalid("%q is not a release to roll back to", r.Release)
+	}
+	return r.names()
+}
+
+// names refuses what may not stand in a line of a log, or of the history of an app.
+func (r *Request) names() error {
+	switch {
 	case r.Origin.Commit != "" && !commits.MatchString(r.Origin.Commit):
 		return invalid("%q is not a commit", r.Origin.Commit)
 	case r.Origin.Digest != "" && !digests.MatchString(r.Origin.Digest):

@@ -145,10 +145,10 @@ func TestRootRefuses(t *testing.T) {
 		}
 		for section, says := range map[string]string{
 			"[service]\ncommand = \"" + wellKnown + "\"\nbefore_start = [\"+/bin/touch /etc/pwned\"]": "root's rights",
-			"[systemd.Service]\nExecStartPre = \"+/bin/touch /etc/pwned\"":                           "ExecStartPre",
-			"[systemd.Service]\nBindPaths = \"/etc\"":                                               "BindPaths",
-			"[sandbox]\nprofile = \"none\"":                                                         "sandbox.profile",
-			"[socket]\nlisten = [\"80\"]":                                                           "\"80\"",
+			"[systemd.Service]\nExecStartPre = \"+/bin/touch /etc/pwned\"":                            "ExecStartPre",
+			"[systemd.Service]\nBindPaths = \"/etc\"":                                                 "BindPaths",
+			"[sandbox]\nprofile = \"none\"":                                                           "sandbox.profile",
+			"[socket]\nlisten = [\"80\"]":                                                             "\"80\"",
 		} {
 			d.manifest(section)
 			got, out := d.ask(d.deliver("1", ""))

@@ -298,7 +298,7 @@ func (w *Worker) fetch(ctx context.Context, c Claim, app *landfast.App, src land
 	if err != nil {
 		return "", "", err
 	}
-	defer artifact.Close()
+	defer func() { err = errors.Join(err, artifact.Close()) }()
 	dir := filepath.Join(w.Incoming, c.Event().ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", "", fmt.Errorf("make room for the delivery: %w", err)
