@@ -57,6 +57,12 @@ func TestDeployAndRollback(t *testing.T) {
 		if got := w.tree("var/lib/landfast/web/incoming"); got != "/var/lib/landfast/web/incoming" {
 			t.Errorf("left of the delivery:\n%s", got)
 		}
+		// Asked again, as by a worker that died before it heard the answer.
+		w.incoming("one", manifestText, "good")
+		again, err := d.Deploy(t.Context(), request("one"), rootsvc.Watch{})
+		if err != nil || again.ID != "" || again.To != done.To {
+			t.Errorf("the same delivery again: %+v, %v", again, err)
+		}
 		w.incoming("two", manifestText, "exits")
 		done, err = d.Deploy(t.Context(), request("two"), rootsvc.Watch{})
 		if landfast.KindOf(err) != landfast.RolledBack || done.Status != landfast.StatusRolledBack || done.Failure == nil || w.current() != "one" {

@@ -102,6 +102,13 @@ func (d *Direct) Deploy(ctx context.Context, r Request, w Watch) (landfast.Deplo
 			RootFS: app.Main().Kind == landfast.KindNspawn,
 		})
 	}
+	releases, err := e.Releases(app)
+	if err != nil {
+		return landfast.Deployment{}, err
+	}
+	if live, err := delivered(releases, r.Incoming); err != nil || live != "" {
+		return landfast.Deployment{App: r.App, Verb: landfast.VerbDeploy, To: live, Status: landfast.StatusSucceeded}, errors.Join(err, discard(state, r.Incoming))
+	}
 	done, err := e.Deploy(ctx, deploy.Request{
 		App: app, Actor: actor(r), Force: r.Force,
 		Source: landfast.Source{Kind: landfast.SourceDir, Location: d.StateDir + "/" + r.App + "/" + incomingDir + "/" + r.Incoming},

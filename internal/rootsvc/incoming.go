@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"syscall"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/source"
 )
 
@@ -119,6 +121,23 @@ func readFile(dir *os.Root, name string, most int64) ([]byte, error) {
 	return text, err
 }
 
+// delivery marks a release with the delivery that it came by.
+func delivery(id string) string { return " (delivery " + id + ")" }
+
+// delivered gives the live release if it came by a delivery already: whoever asked for
+// it died before it heard the answer, and asks again.
+func delivered(releases deploy.Releases, id string) (string, error) {
+	current, err := releases.Current()
+	if err != nil || current == "" {
+		return "", err
+	}
+	rel, err := releases.Get(current)
+	if err != nil || rel.State != landfast.ReleaseGood || !strings.HasSuffix(rel.Source, delivery(id)) {
+		return "", err
+	}
+	return current, nil
+}
+
 // opener makes the engine take what is in a directory.
 func opener(dir *os.Root, o Origin, id string) func(context.Context, *landfast.App, source.Options) (*source.Artifact, error) {
 	described := "incoming/" + id
@@ -130,6 +149,7 @@ func opener(dir *os.Root, o Origin, id string) func(context.Context, *landfast.A
 	} else if o.Digest != "" {
 		described += " " + o.Digest
 	}
+	described += delivery(id)
 	return func(ctx context.Context, _ *landfast.App, options source.Options) (*source.Artifact, error) {
 		top, err := dir.OpenRoot(".")
 		if err != nil {

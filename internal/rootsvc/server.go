@@ -73,7 +73,7 @@ func (s *Server) request(ctx context.Context, c *net.UnixConn, peer Peer) (Reque
 
 func (s *Server) do(ctx context.Context, c *net.UnixConn, r Request, w Watch) (res result, err error) {
 	deployment := func(d landfast.Deployment, err error) (result, error) {
-		if d.ID == "" {
+		if d.ID == "" && d.To == "" {
 			return result{}, err
 		}
 		return result{Deployment: &d}, err

@@ -76,7 +76,8 @@ func (w Watch) log(line string) {
 // Deployer deploys on one machine. Direct does it, Client has it done. Errors have the
 // kinds of deploy.Engine, and Invalid for what the policy refuses.
 type Deployer interface {
-	// Deploy makes what is in incoming/ID live, and takes it away in the end.
+	// Deploy makes what is in incoming/ID live, and takes it away in the end. When the
+	// live release came by that delivery already, nothing is done, and the record has no id.
 	Deploy(ctx context.Context, r Request, w Watch) (landfast.Deployment, error)
 	// Rollback goes back to a release on the host.
 	Rollback(ctx context.Context, r Request, w Watch) (landfast.Deployment, error)
