@@ -263,7 +263,8 @@ func buildSandbox(s *sdunit.Section, b *landfast.Build, bind string, version int
 	s.Add("TasksMax", "4096")
 	s.Add("CPUWeight", "20")
 	s.Add("OOMScoreAdjust", "500")
-	s.Add("UMask", "0027")
+	// systemd 247 makes the directories above a bind under it.
+	s.Add("UMask", "0022")
 	s.Add("KillMode", "control-group")
 	// Its own tree is all it sees below /var/lib/landfast.
 	s.Add("TemporaryFileSystem", "/var/lib/landfast")

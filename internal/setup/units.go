@@ -177,8 +177,10 @@ func (m *maker) worker() {
 		{"TemporaryFileSystem", state + ":ro " + spool + ":ro", 0},
 		{"BindPaths", incoming + " " + own, 0},
 		{"InaccessiblePaths", "-/srv -/etc/landfast/secrets -/run/dbus", 0},
+		// systemd 247 makes the directories above a bind under it.
+		{"UMask", "0022", 0},
 	}, slices.DeleteFunc(sandbox("AF_UNIX AF_INET AF_INET6"), func(l line) bool {
-		return l.name == "PrivateUsers" // it has to see whose an event in the spool is
+		return l.name == "PrivateUsers" || l.name == "UMask" // it has to see whose an event in the spool is
 	}))
 	m.unit("landfast-worker@.service", "Service", "Deliveries of app %i", lines, "",
 		// Whoever looks and finds nothing starts no process.

@@ -48,8 +48,8 @@ func (d deliveries) inWorker(argv ...string) string {
 	}
 	d.sh("mkdir -p " + dropIn)
 	d.write(dropIn+"/test.conf", "[Unit]\nConditionPathExistsGlob=\n[Service]\nType=oneshot\nExecStart=\nExecStart=-"+strings.Join(quoted, " ")+
-		"\nStandardOutput=truncate:/run/worker.out\nStandardError=inherit\n")
-	d.sh("systemctl daemon-reload; systemctl start landfast-worker@" + d.name + ".service")
+		"\nStandardOutput=file:/run/worker.out\nStandardError=inherit\n")
+	d.sh("rm -f /run/worker.out; systemctl daemon-reload; systemctl start landfast-worker@" + d.name + ".service")
 	return d.read("/run/worker.out")
 }
 
