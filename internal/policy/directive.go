@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -61,6 +62,25 @@ type look struct {
 func (l *look) nspawn() bool {
 	start := all(l.file, "ExecStart")
 	return l.rules.Nspawn && len(start) == 1 && strings.HasPrefix(start[0], "/usr/bin/systemd-nspawn ")
+}
+
+// relay reports whether the unit holds the public address of the app: this program, as
+// an account that exists no longer than it does.
+func (l *look) relay() bool {
+	n, plain := l.execs()
+	dynamic := all(l.file, "DynamicUser")
+	if !strings.HasSuffix(l.unit, "-relay.service") || !plain || n == 0 || len(dynamic) != 1 || dynamic[0] != "yes" {
+		return false
+	}
+	for _, s := range l.file.Sections {
+		for _, o := range s.Options {
+			words, err := unit.Words(o.Value)
+			if strings.HasPrefix(o.Name, "Exec") && (err != nil || len(words) < 2 || !strings.HasPrefix(words[0], "/") || path.Base(words[0]) != "landfast" || words[1] != "relay") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // refuses says why a line may not be in a unit of the app, or "". Lines that it does
@@ -142,6 +162,9 @@ func (l *look) reach(o unit.Option, own func(string) bool) string {
 			return !slices.ContainsFunc(strings.Split(w, ":"), func(p string) bool { return p != "rbind" && p != "norbind" && !own(p) })
 		})
 	case "BindReadOnlyPaths", "RootDirectory":
+		if l.relay() && o.Value == "/var/lib/landfast/"+r.App+"/traffic:/run/landfast-target" {
+			return ""
+		}
 		return unless(r.Chroot, "a chroot is not allowed (chroot)")
 	case "StandardOutput", "StandardError":
 		_, file, isFile := strings.Cut(o.Value, ":")
@@ -172,6 +195,8 @@ func (l *look) profile(o unit.Option) string {
 	case o.Name == "ProtectHome" && o.Value == "read-only":
 		return ""
 	case o.Name == "SystemCallFilter" && l.again(o.Value):
+		return ""
+	case o.Name == "RestrictAddressFamilies" && l.relay():
 		return ""
 	case l.unitOfFlag() && slices.Contains(strings.Fields("CapabilityBoundingSet RestrictAddressFamilies ProtectHome PrivateTmp"), o.Name):
 		return ""

@@ -48,7 +48,7 @@ func (r *Rules) CheckPlan(p *plan.Plan) error {
 func (r *Rules) dir(f *refusals, d plan.Dir) {
 	state := "/var/lib/landfast/" + r.App
 	switch {
-	case plan.SharedDir(d.Path), d.Path == state, d.Path == state+"/deployments", d.Path == state+"/releases":
+	case plan.SharedDir(d.Path), d.Path == state, d.Path == state+"/deployments", d.Path == state+"/releases", d.Path == state+"/traffic":
 		if d.Owner != "root" || d.Group != "root" || d.Mode&0o022 != 0 {
 			f.add("directory %s of %s", d.Path, d.Owner)
 		}
@@ -167,7 +167,7 @@ func (r *Rules) unit(f *refusals, name, text string) {
 func (r *Rules) account(f *refusals, l *look) {
 	users, groups := all(l.file, "User"), all(l.file, "Group")
 	switch {
-	case l.nspawn():
+	case l.nspawn(), l.relay():
 	case len(users) != 1 || !slices.Contains(r.Users, users[0]) || users[0] == "root":
 		f.add("%s: it runs as %q (users)", l.unit, strings.Join(users, " "))
 	case len(groups) > 1 || len(groups) == 1 && !slices.Contains(r.Groups, groups[0]):

@@ -67,6 +67,7 @@ func TestRefused(t *testing.T) {
 		{"chroot", "", plain + "[chroot]\n", "chroot"},
 		{"probe", "", plain + "[health]\nhttp = \"http://169.254.169.254/latest\"\n", "169.254.169.254"},
 		{"secret file", "[app.web]\nsecrets = [\"file:/etc/landfast/secrets/web/\"]", plain + "[secrets]\nKEY = { file = \"/etc/shadow\" }\n", "file:/etc/shadow"},
+		{"steer", "", plain + "[cutover]\nstrategy = \"steer\"\nlisten = [\"8080\"]\n", "web-steer.service"},
 		{"flag", "", plain + "restart_flag = true\n", "restart flag"},
 		{"unit", "", plain + "name = \"shop\"\n", "shop.service"},
 	} {
@@ -86,6 +87,7 @@ func TestAllowed(t *testing.T) {
 		{"plain", "", plain},
 		{"socket and health", "", plain + "[socket]\nlisten = [\"8080\"]\n[health]\nhttp = \"/healthz\"\n"},
 		{"handoff", "", plain + "[socket]\nlisten = [\"8080\"]\n[cutover]\nstrategy = \"handoff\"\n"},
+		{"relay", "", plain + "[cutover]\nstrategy = \"relay\"\nlisten = [\"8080\"]\n"},
 		{"limits", "", plain + "[systemd.Service]\nMemoryMax = \"1G\"\nOOMScoreAdjust = 100\n"},
 		{"directories", "", plain + "[dirs]\nstate = true\nruntime = true\ncache = true\nlogs = true\ntmp = true\nconfiguration = true\n"},
 		{"services and timers", "", plain + "[services.worker]\ncommand = \"bin/w\"\ninstances = [\"a\", \"b\"]\n[timers.report]\ncommand = \"bin/r\"\ncalendar = [\"daily\"]\n"},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/cutover"
 	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/host"
 	"github.com/landfast/landfast/internal/manifest"
@@ -91,6 +92,7 @@ func newWorld(t *testing.T) *world {
 	w.direct = &rootsvc.Direct{
 		Engine: deploy.Engine{
 			Host: h, Units: w.units, Parse: parse, State: h.State, Now: time.Now,
+			Traffic: func(landfast.Strategy) cutover.Traffic { return nil },
 			Releases: func(app *landfast.App) (deploy.Releases, error) {
 				return release.New(release.Options{
 					App: app.Name, UID: uid, GID: gid,
