@@ -201,6 +201,11 @@ func (l *look) profile(o unit.Option) string {
 	case l.unitOfFlag() && slices.Contains(strings.Fields("CapabilityBoundingSet RestrictAddressFamilies ProtectHome PrivateTmp"), o.Name):
 		return ""
 	}
+	return l.ofProfile(o)
+}
+
+// ofProfile says why a line says something else than the profiles do, or "".
+func (l *look) ofProfile(o unit.Option) string {
 	known := false
 	for _, line := range profileLines(l.nspawn()) {
 		if line.Directive != o.Name {

@@ -247,6 +247,29 @@ func TestRootHandsOver(t *testing.T) {
 	})
 }
 
+// TestRootMovesARelay: the same for an app that binds a port of its own.
+func TestRootMovesARelay(t *testing.T) {
+	eachHost(t, func(h *host) {
+		d := h.deliveries("web", 8080)
+		d.manifest("[env]\nCOLOUR = \"red\"", "[health]\nhttp = \"http://localhost:8080/healthz\"\ninterval = \"20ms\"\ntimeout = \"5s\"",
+			"[cutover]\nstrategy = \"relay\"\nlisten = [\"8080\"]")
+		for _, version := range []string{"1", "2"} {
+			if got, out := d.ask(d.deliver(version, "")); got.Error != nil {
+				t.Fatalf("%s\n%s", out, h.sh("journalctl -n 60 --no-pager"))
+			}
+			if r := d.report(); r.Version != version {
+				t.Errorf("version %s answers, want %s", r.Version, version)
+			}
+		}
+		if got, out := d.ask(d.deliver("3", "exit")); got.Error == nil {
+			t.Error(out)
+		}
+		if r := d.report(); r.Version != "2" {
+			t.Errorf("version %s answers, want 2", r.Version)
+		}
+	})
+}
+
 // TestARootServiceThatIsKilled leaves a deployment, which the next request settles; a
 // caller that goes away leaves nothing undone.
 func TestARootServiceThatIsKilled(t *testing.T) {
