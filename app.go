@@ -42,6 +42,8 @@ type App struct {
 	Parameters []string
 	// Config are files of configuration that come from elsewhere. Nil: none.
 	Config *RemoteConfig
+	// Build is how what was fetched becomes a release. Nil: it is one.
+	Build *Build `json:",omitempty"`
 	// Grants are the ways in which the deploy user may start and stop the units
 	// without being root: "sudoers", "polkit".
 	Grants []string
@@ -242,6 +244,20 @@ type Health struct {
 type Hooks struct {
 	Migrate []Command // before the cutover; a failure ends the deployment
 	After   []Command // behind the point of no return; a failure is only reported
+}
+
+// BuildMark stands for the directory that is built in, in the programs of a Build.
+const BuildMark = "/build"
+
+// Build is how what was fetched becomes a release: commands, one after the other, in
+// a sandbox of their own.
+type Build struct {
+	Steps   []Command
+	Env     []Var
+	Output  string        // the directory that becomes the release; ".": all
+	Timeout time.Duration // of all steps together
+	Memory  int64         // bytes
+	Network bool
 }
 
 // NamedCommand is a command that people run by its name: a console, a migration.

@@ -89,6 +89,21 @@ type powerResult struct {
 }
 
 func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, verb string) error {
+	done := powerResult{App: app.Name, Verb: verb, Units: []landfast.UnitStatus{}}
+	err := m.power(ctx, app, verb, func(st landfast.UnitStatus) {
+		done.Units = append(done.Units, st)
+		if !c.json {
+			c.printf("%s is %s (%s)\n", st.Name, st.Active, st.Sub)
+		}
+	})
+	if err == nil && c.json {
+		c.printJSON(done)
+	}
+	return err
+}
+
+// power starts, stops or restarts the units of an app, and tells how each is then.
+func (m *machine) power(ctx context.Context, app *landfast.App, verb string, tell func(landfast.UnitStatus)) error {
 	if err := needsRelease(m, app, verb); err != nil {
 		return err
 	}
@@ -103,7 +118,6 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 	do := map[string]func(context.Context, string) error{
 		"start": m.units.Start, "stop": m.units.Stop, "restart": m.units.Restart,
 	}[verb]
-	done := powerResult{App: app.Name, Verb: verb, Units: []landfast.UnitStatus{}}
 	for _, u := range powerOrder(p.Units, verb) {
 		if verb != "stop" {
 			if err := m.units.ResetFailed(ctx, u); err != nil {
@@ -117,13 +131,7 @@ func (c *command) doPower(ctx context.Context, m *machine, app *landfast.App, ve
 		if err != nil {
 			return err
 		}
-		done.Units = append(done.Units, st)
-		if !c.json {
-			c.printf("%s is %s (%s)\n", u, st.Active, st.Sub)
-		}
-	}
-	if c.json {
-		c.printJSON(done)
+		tell(st)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func TestEveryFieldCanBeSet(t *testing.T) {
 		landfast.Health{},
 		landfast.Hooks{},
 		landfast.Cutover{},
+		landfast.Build{},
 		landfast.Source{},
 		landfast.Retention{},
 		landfast.Sandbox{},

@@ -32,6 +32,7 @@ type manifest struct {
 	cutover                 cutover
 	smoke                   smoke
 	source                  artifact
+	buildSteps              build
 	releases                releases
 	sandbox                 sandbox
 	systemd                 directives
@@ -71,6 +72,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	}
 	app.Paths.Settings = "/var/lib/landfast/" + app.Name + "/settings/current"
 	current := app.Paths.Current
+	app.Build = m.buildSteps.build(d)
 	app.Before = m.environment.build(d, current, m.service.name.value)
 	app.Services = m.buildServices(d, current)
 	app.Cutover = m.cutover.build(d, m, app)

@@ -142,6 +142,8 @@ func exampleManifest(e manifest.KeyExample) string {
 		sections["config"] = `s3 = "s3://shop-config"`
 		sections["dirs"] = `configuration = { name = "shop" }`
 	case e.Section == "environment.cloud_init": // is the choice that has been made
+	case part == "build":
+		sections["build"] = `steps = [["make"]]`
 	case part == "environment":
 		sections["environment"] = `command = "bin/x"`
 	}

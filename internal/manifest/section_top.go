@@ -52,6 +52,7 @@ func (m *manifest) keys() []key {
 		},
 		{name: "paths", value: &table{section: &m.paths, always: true}, doc: "Where the app lives. All paths are absolute."},
 		{name: "source", value: &table{section: &m.source}, doc: "Where a release comes from. Without it, `landfast deploy --from` has to say."},
+		{name: "build", value: &table{section: &m.buildSteps, set: m.buildSteps.switchOn}, doc: "How what a delivery brings becomes a release, on the host. The steps run as an account of their own, in a sandbox, without a network unless they ask for it."},
 		{name: "service", value: &table{section: &m.service, always: true}, doc: "The process of the app: one systemd service."},
 		{name: "socket", value: &table{section: &m.socket, set: m.socket.switchOn}, doc: "A socket that systemd holds for the service: while the service restarts, requests wait instead of being refused. Leave the section out if the app opens its own."},
 		{name: "services", value: &table{section: &m.services}, doc: "Further services of the app, each a unit called after the main one and NAME: `web-worker.service`. Account, directories, environment and sandbox are the app's. The health of the app is that of the main service."},

@@ -16,7 +16,7 @@ var adapters = []string{
 
 // pure packages compute and touch nothing, so a plan can be made anywhere, for
 // any machine, and compared.
-var pure = []string{"internal/adopt", "internal/codedeploy", "internal/plan", "internal/unit", "internal/manifest", "internal/stack"}
+var pure = []string{"internal/adopt", "internal/codedeploy", "internal/policy", "internal/setup", "internal/plan", "internal/unit", "internal/manifest", "internal/stack"}
 
 // importRule says which imports of some packages are refused.
 type importRule struct {
@@ -40,7 +40,7 @@ var importRules = []importRule{
 			"os", "os/exec", "os/user", "os/signal", "net", "net/http", "syscall", "time/tzdata", "golang.org/x/sys",
 			"./internal",
 		},
-		except:  []string{"./internal/plan", "./internal/unit", "./internal/manifest", "./internal/stack"},
+		except:  []string{"./internal/plan", "./internal/unit", "./internal/manifest", "./internal/stack", "./internal/policy"},
 		files:   []string{"load.go"},
 		because: "what only computes must not see the machine",
 	},

@@ -20,17 +20,46 @@ func openDir(ctx context.Context, src landfast.Source, o Options) (*Artifact, er
 	if err != nil {
 		return nil, err
 	}
+	return openTree(ctx, root, src.Location, o)
+}
+
+// Described is what is said of a source that OpenRoot opens.
+type Described struct {
+	Text     string // for people
+	Revision string // of the content, as who fetched it says; "": its tree.Fingerprint
+}
+
+// OpenRoot is Open for a directory that is open already, as one that another account
+// may write. Nothing outside of root is read, whatever is in it. The Artifact closes
+// root.
+func OpenRoot(ctx context.Context, root *os.Root, d Described, o Options) (*Artifact, error) {
+	o.Limits = o.Limits.OrDefault()
+	if o.RootFS {
+		return nil, errors.Join(notRootFS("a directory"), root.Close())
+	}
+	a, err := openTree(ctx, root, d.Text, o)
+	if err != nil {
+		return nil, err
+	}
+	a.options = o
+	if d.Revision != "" {
+		a.Revision = d.Revision
+	}
+	return a, nil
+}
+
+func openTree(ctx context.Context, root *os.Root, name string, o Options) (*Artifact, error) {
 	seen, err := tree.Fingerprint(ctx, root, o.Limits, isGit)
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	if seen.Files == 0 {
-		err := &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("the directory %s holds no file", src.Location)}
+		err := &landfast.Error{Kind: landfast.Invalid, Msg: fmt.Sprintf("the directory %s holds no file", name)}
 		return nil, errors.Join(err, root.Close())
 	}
 	return &Artifact{
 		Revision:    strings.TrimPrefix(seen.Content, "sha256:"),
-		Description: src.Location,
+		Description: name,
 		size:        seen.Bytes,
 		unpack: func(ctx context.Context, w *tree.Writer) error {
 			return copyDir(ctx, root, w)
@@ -41,7 +70,7 @@ func openDir(ctx context.Context, src landfast.Source, o Options) (*Artifact, er
 				return err
 			}
 			return &landfast.Error{
-				Kind: landfast.Conflict, Msg: fmt.Sprintf("the directory %s changed while it was copied", src.Location),
+				Kind: landfast.Conflict, Msg: fmt.Sprintf("the directory %s changed while it was copied", name),
 				Hint: "deploy again when nothing writes to it",
 			}
 		},
