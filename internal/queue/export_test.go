@@ -1,0 +1,4 @@
+package queue
+
+// Decode is decode, for the fuzzer.
+var Decode = decode
