@@ -124,6 +124,7 @@ func (c *command) verbs() []verb {
 		{"program", c.instanceData(), []int{exitUnavailable}},
 		{"program", c.steer(), applies},
 		{"program", c.relay(), []int{exitUnavailable}},
+		{"program", c.worker(), applies},
 		{"program", c.rootService(), []int{exitUnavailable}},
 		{"program", c.probe(), nil},
 		{"program", c.versionVerb(), nil},
