@@ -116,6 +116,7 @@ func (c *command) verbs() []verb {
 		{"operate", c.console(), []int{exitUnavailable}},
 		{"operate", c.runCommand(), []int{exitUnavailable}},
 		{"operate", c.secrets(), applies},
+		{"operate", c.queue(), applies},
 		{"operate", c.doctor(), nil},
 		{"events", c.setup(), append([]int{exitPending}, applies...)},
 		{"events", c.triggerVerb(), []int{exitConflict, exitUnavailable}},
@@ -127,6 +128,7 @@ func (c *command) verbs() []verb {
 		{"program", c.worker(), applies},
 		{"program", c.rootService(), []int{exitUnavailable}},
 		{"program", c.probe(), nil},
+		{"program", c.listen(), []int{exitUnavailable}},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}

@@ -57,6 +57,10 @@ func eventOutputs() map[string]output {
 			{path: "fetched[].what", meaning: "keys of an issuer, or ranges of a forge", rare: true},
 			{path: "fetched[].error", meaning: "why it could not be fetched; empty: it is there", rare: true},
 			{path: "fetched[].updated", meaning: "when it was fetched last", rare: true},
+			{path: "settled", meaning: "messages that had to wait until they could be verified"},
+			{path: "settled[].trigger", meaning: "the trigger it was sent to", rare: true},
+			{path: "settled[].outcome", meaning: "queued, confirmed, refused, waits, given up", rare: true},
+			{path: "settled[].reason", meaning: "why", rare: true},
 		}},
 		"trigger delete": {fields: []field{
 			{path: "name", meaning: "the trigger"},

@@ -85,6 +85,23 @@ func (c *command) doSetup(ctx context.Context, m *machine, apps []string, dry, r
 	return nil
 }
 
+// listener is what the units of the listener depend on. A host without triggers,
+// tokens and issuers has none of them.
+func (m *machine) listener() (*setup.Listener, error) {
+	conf, err := loadListen(m.root)
+	if err != nil {
+		return nil, err
+	}
+	if len(conf.Triggers)+len(conf.Tokens)+len(conf.OIDC) == 0 {
+		return nil, nil //nolint:nilnil // there is nobody to listen to
+	}
+	l := &setup.Listener{Addresses: conf.Listen.Address}
+	for _, c := range conf.ListenCredentials() {
+		l.Credentials = append(l.Credentials, setup.Credential(c))
+	}
+	return l, nil
+}
+
 // setup works out what there is to change.
 func (m *machine) setup(ctx context.Context, apps []string, remove bool) (*plan.Plan, plan.Changes, error) {
 	facts, err := m.Facts(ctx)
@@ -102,9 +119,13 @@ func (m *machine) setup(ctx context.Context, apps []string, remove bool) (*plan.
 	if err != nil {
 		return nil, plan.Changes{}, err
 	}
+	listener, err := m.listener()
+	if err != nil {
+		return nil, plan.Changes{}, err
+	}
 	p, err := setup.Plan(setup.Options{
 		Program: program, Systemd: facts.Systemd, Apps: apps, Bases: rules.Bases(apps),
-		RootSocket: rootsvc.Socket, ProbeSocket: rootsvc.ProbeSocket,
+		RootSocket: rootsvc.Socket, ProbeSocket: rootsvc.ProbeSocket, Listener: listener,
 	})
 	if err != nil {
 		return nil, plan.Changes{}, err

@@ -182,6 +182,7 @@ func (c *command) triggerList() *cobra.Command {
 // fetchedResult is the JSON of trigger refresh.
 type fetchedResult struct {
 	Fetched []trigger.Fetched `json:"fetched"`
+	Settled []trigger.Settled `json:"settled"`
 }
 
 func (c *command) triggerRefresh() *cobra.Command {
@@ -191,7 +192,8 @@ func (c *command) triggerRefresh() *cobra.Command {
 		Use:   "refresh",
 		Short: "Fetch what the listener needs to verify messages",
 		Long: `Refresh fetches the keys of the issuers of [[oidc]] and the address ranges that
-triggers name, into /var/cache/landfast: the listener itself opens no connection.
+triggers name, into /var/cache/landfast: the listener itself opens no connection. It
+also verifies messages that had to wait for a certificate, and confirms subscriptions.
 What cannot be fetched keeps its last good copy. What is younger than an hour is not
 fetched again.`,
 		Example: "  sudo landfast trigger refresh",
@@ -213,7 +215,14 @@ fetched again.`,
 			if force {
 				age = 0
 			}
-			r := fetchedResult{append([]trigger.Fetched{}, set.Refresh(cmd.Context(), trigger.HTTP{}, age)...)}
+			settled, err := settleWaiting(cmd.Context(), root, set)
+			if err != nil {
+				return err
+			}
+			if settled.asked {
+				age = 0
+			}
+			r := fetchedResult{append([]trigger.Fetched{}, set.Refresh(cmd.Context(), trigger.HTTP{}, age)...), settled.list}
 			return c.printFetched(r)
 		},
 	}
@@ -232,9 +241,14 @@ func (c *command) printFetched(r fetchedResult) error {
 			c.printf("%s: %s\n", f.What, cmp.Or(f.Error, "of "+f.Updated.Local().Format(time.DateTime)))
 		}
 	}
+	for _, s := range r.Settled {
+		if !c.json {
+			c.printf("message to %s: %s\n", s.Trigger, strings.TrimSuffix(s.Outcome+": "+s.Reason, ": "))
+		}
+	}
 	if c.json {
 		c.printJSON(r)
-	} else if len(r.Fetched) == 0 {
+	} else if len(r.Fetched)+len(r.Settled) == 0 {
 		c.printf("nothing has to be fetched\n")
 	}
 	if failed > 0 {

@@ -200,8 +200,8 @@ func (r *Rules) harmlessRoot(l *look) bool {
 	if len(start) != 1 {
 		return false
 	}
-	if execs == 1 {
-		return r.anchor(start[0])
+	if stop := all(l.file, "ExecStop"); execs == 2 && len(stop) == 1 {
+		return r.anchor(start[0], stop[0])
 	}
 	return r.restarts(l, execs, start[0])
 }
@@ -241,14 +241,16 @@ func (r *Rules) restarts(l *look, execs int, start string) bool {
 	return !slices.ContainsFunc(strings.Fields(units), func(u string) bool { return !r.ownUnit(u) })
 }
 
-// anchor reports whether a command starts the unit of the current release, and that
-// alone.
-func (r *Rules) anchor(value string) bool {
+// anchor reports whether two commands start the unit of the current release and stop
+// those of all, and nothing else.
+func (r *Rules) anchor(value, stop string) bool {
 	words, err := unit.Words(value)
 	if err != nil || len(words) != 4 || words[0] != "-/bin/sh" || words[1] != "-c" || !r.ownPath(plain(words[3])) {
 		return false
 	}
 	stem, ok := strings.CutPrefix(words[2], `exec /bin/systemctl --no-pager start "`)
 	stem, ok2 := strings.CutSuffix(stem, `@$$(basename "$$(readlink "$$0")").service"`)
-	return ok && ok2 && r.ownUnit(stem+"@x.service")
+	stops, err := unit.Words(stop)
+	return ok && ok2 && err == nil && r.ownUnit(stem+"@x.service") &&
+		strings.Join(stops, "\n") == "-/bin/systemctl\n--no-pager\nstop\n"+stem+"@*.service"
 }

@@ -172,6 +172,10 @@ func contentOf(ev landfast.Event) string {
 
 // deliveryOf is what a sender may send twice and means once. "": it gives no id.
 func deliveryOf(ev landfast.Event) string {
+	if ev.Content != "" && (ev.Commit != "" || ev.Digest != "") {
+		// The body was signed, as a whole; a header with an id was not.
+		return hash("content", ev.Provider, ev.Trigger, ev.App, ev.Content)
+	}
 	if ev.Delivery == "" {
 		return ""
 	}

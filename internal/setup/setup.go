@@ -39,10 +39,8 @@ type Options struct {
 	Bases   []string // directories outside of /etc, /run and /var that apps may lie in
 	// RootSocket and ProbeSocket are where the root service and the prober listen.
 	RootSocket, ProbeSocket string
-	// Units are further units, as those of the listener, by name.
-	Units map[string]string
-	// Enable are those of Units that start at boot.
-	Enable []string
+	// Listener is what takes events from the network; nil: nothing does.
+	Listener *Listener
 }
 
 // Plan is everything that the host needs.
@@ -60,8 +58,10 @@ func Plan(o Options) (*plan.Plan, error) {
 			plan.Unit{Name: "landfast-worker@" + app + ".path", Enable: true, Trigger: true},
 			plan.Unit{Name: "landfast-worker@" + app + ".timer", Enable: true, Trigger: true})
 	}
-	for _, name := range o.Enable {
-		p.Units = append(p.Units, plan.Unit{Name: name, Enable: true, Socket: path.Ext(name) == ".socket", Trigger: path.Ext(name) == ".timer"})
+	if o.Listener != nil {
+		for _, name := range listenerUnits() {
+			p.Units = append(p.Units, plan.Unit{Name: name, Enable: true, Socket: path.Ext(name) == ".socket", Trigger: path.Ext(name) != ".socket"})
+		}
 	}
 	slices.SortFunc(p.Files, func(a, b plan.File) int { return strings.Compare(a.Path, b.Path) })
 	return p, m.err
@@ -137,6 +137,8 @@ func (m *maker) dirs() {
 	m.dir("/etc/landfast/secrets", 0o700, "root", "root", true)
 	m.dir(state, 0o755, "root", "root", false)
 	m.dir(spool, 0o755, worker, listen, true)
+	m.dir(unverified, 0o770|fs.ModeSetgid|fs.ModeSticky, worker, listen, true)
+	m.dir(cache, 0o755, worker, listen, true)
 	for _, app := range m.o.Apps {
 		m.dir(path.Join(state, app), 0o750, "root", "root", true)
 		m.dir(path.Join(state, app, "incoming"), 0o700, worker, worker, true)

@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -48,9 +47,7 @@ func (m *maker) units() {
 		{"LogLevelMax", "warning", 236},
 	}, sandbox("AF_UNIX AF_INET AF_INET6")), "")
 	m.worker()
-	for _, name := range slices.Sorted(maps.Keys(m.o.Units)) {
-		m.file(unitDir+"/"+name, m.o.Units[name])
-	}
+	m.listener()
 }
 
 func (m *maker) command(args ...string) string {

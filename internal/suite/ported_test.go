@@ -74,4 +74,3 @@ func eachPortedHost(t *testing.T, f func(h *host)) {
 		})
 	}
 }
-
