@@ -20,8 +20,9 @@ const (
 
 // listener adds the units that take messages from the network. The listener is an
 // account that exists while it runs, may write into the spool and nowhere else, and
-// connects to nobody: even its seccomp filter lacks connect(2). What has to be
-// fetched is fetched by another unit, which hears nobody.
+// has no network but the connections of the socket that systemd hands it: it can
+// make none of its own. What has to be fetched is fetched by another unit, which
+// hears nobody.
 func (m *maker) listener() {
 	l := m.o.Listener
 	if l == nil {
@@ -43,13 +44,14 @@ func (m *maker) listener() {
 		{"LimitNOFILE", "4096", 0},
 		{"ReadWritePaths", spool, 0},
 		{"InaccessiblePaths", "-/srv -/var/lib/landfast -/etc/landfast/secrets -/run/dbus -/root -/boot", 0},
+		{"PrivateNetwork", "yes", 0},
 		{"SocketBindDeny", "any", 249},
 	}
 	for _, c := range l.Credentials {
 		// It is a secret that may come later: without it the listener says so itself.
 		lines = append(lines, line{"LoadCredential", c.ID + ":" + c.Path, 247})
 	}
-	for _, s := range sandbox("AF_UNIX AF_INET AF_INET6") {
+	for _, s := range sandbox("AF_UNIX") {
 		lines = append(lines, s)
 		if s.name == "SystemCallFilter" && s.value == "prlimit64" {
 			lines = append(lines, line{"SystemCallFilter", "~connect", 0})
