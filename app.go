@@ -244,6 +244,9 @@ type Health struct {
 type Hooks struct {
 	Migrate []Command // before the cutover; a failure ends the deployment
 	After   []Command // behind the point of no return; a failure is only reported
+	// Irreversible: what Migrate does cannot be taken back, so that no rollback leads
+	// behind a release that ran it.
+	Irreversible bool
 }
 
 // BuildMark stands for the directory that is built in, in the programs of a Build.

@@ -61,9 +61,10 @@ type Deployment struct {
 	ID      string           `json:"id"`
 	App     string           `json:"app"`
 	Verb    Verb             `json:"verb"`
-	From    string           `json:"from,omitempty"` // the release that was current; "": none
-	To      string           `json:"to"`             // the release it makes live
-	Actor   string           `json:"actor"`          // who asked: a user name
+	From    string           `json:"from,omitempty"`   // the release that was current; "": none
+	To      string           `json:"to"`               // the release it makes live
+	Actor   string           `json:"actor"`            // who asked: a user name
+	Reason  string           `json:"reason,omitempty"` // of a rollback: what made it necessary, as far as was said
 	Status  DeploymentStatus `json:"status"`
 	Started time.Time        `json:"started"`
 	Ended   time.Time        `json:"ended,omitzero"`

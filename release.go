@@ -31,6 +31,8 @@ type Release struct {
 	Created  time.Time    `json:"created"`
 	Live     time.Time    `json:"live,omitzero"` // when it was last committed
 	Manifest string       `json:"manifest"`      // the text it was deployed with
+	// Irreversible: it ran migrations that cannot be taken back.
+	Irreversible bool `json:"irreversible,omitempty"`
 	// Port is the private port it listens on, where each release has one of its own.
 	Port int `json:"port,omitempty"`
 }

@@ -129,6 +129,7 @@ func (c *command) verbs() []verb {
 		{"program", c.rootService(), []int{exitUnavailable}},
 		{"program", c.probe(), nil},
 		{"program", c.listen(), []int{exitUnavailable}},
+		{"program", c.watch(), deploys},
 		{"program", c.versionVerb(), nil},
 		{"program", c.help(), nil},
 	}

@@ -98,7 +98,8 @@ func splitRelease(args []string) (rest []string, release string) {
 
 // resume is `landfast resume`.
 func (c *command) resume() *cobra.Command {
-	return &cobra.Command{
+	all := false
+	cmd := &cobra.Command{
 		Use:   "resume [APP]",
 		Short: "End a deployment that was interrupted or is stuck",
 		Long: `Resume settles what a killed deployment left behind: before its commit it is
@@ -106,28 +107,66 @@ undone, behind it it is finished. A stuck one, whose undo failed, is tried again
 Deploy and rollback do the same first, but for a stuck one: that needs a person.
 
 ` + appArg,
-		Example: "  sudo landfast resume web",
+		Example: "  sudo landfast resume web\n  sudo landfast resume --all",
 		Args:    cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if all {
+				if len(args) > 0 {
+					return usage(cmd, "--all goes without the name of an app")
+				}
+				return c.resumeAll(ctx)
+			}
 			return c.onMachine(ctx, c.host, args, func(m *machine, l located) error {
-				p := c.progress()
-				d, err := m.engine(p.event).Resume(ctx, l.app.Name)
-				if d == nil && err == nil {
-					return c.nothingToResume(l.app.Name)
-				}
-				if d == nil {
-					return err
-				}
-				if err == nil {
-					return c.settled(p, *d)
-				}
-				return c.outcome(p, *d, err)
+				return c.resumeOne(ctx, m, l.app)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "every app of this host, as landfast-resume.service does at boot")
+	return cmd
+}
+
+// resumeOne settles one app.
+func (c *command) resumeOne(ctx context.Context, m *machine, app *landfast.App) error {
+	p := c.progress()
+	d, err := m.engine(p.event).Resume(ctx, app.Name)
+	switch {
+	case d == nil && err == nil:
+		return c.nothingToResume(app.Name)
+	case d == nil:
+		return err
+	case err == nil:
+		return c.settled(p, *d)
+	}
+	return c.outcome(p, *d, err)
+}
+
+// resumeAll settles every app, and fails with the first that could not be.
+func (c *command) resumeAll(ctx context.Context) error {
+	names, err := appliedNames(c.host)
+	if err != nil {
+		return err
+	}
+	m, err := c.openMachine(ctx, c.host)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	var failed error
+	for _, name := range names {
+		l, err := c.locateApplied(name)
+		if err == nil {
+			err = c.resumeOne(ctx, m, l.app)
+		}
+		if err != nil && failed == nil {
+			failed = err
+		} else if err != nil {
+			c.printError(err)
+		}
+	}
+	return failed
 }
 
 func (c *command) nothingToResume(app string) error {

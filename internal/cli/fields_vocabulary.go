@@ -45,6 +45,7 @@ func deploymentFields(path string) []field {
 		{path: "from", meaning: "the release that was live before; none: the field is absent"},
 		{path: "to", meaning: "the release to make live"},
 		{path: "actor", meaning: "who asked for it"},
+		{path: "reason", meaning: "of a rollback: what made it necessary, as far as was said", rare: true},
 		{path: "status", meaning: "running, committed, succeeded, failed, undoing, rolled-back or stuck"},
 		{path: "started", meaning: "when it began"},
 		{path: "ended", meaning: "when it ended"},
@@ -98,6 +99,7 @@ func statusFields() []field {
 		{path: "drift", meaning: "what differs from the manifest last applied; see `plan`"},
 		{path: "deployment", meaning: "the last deployment, as `show` prints it", rare: true},
 		{path: "held", meaning: "why nothing can be deployed", rare: true},
+		{path: "watched", meaning: "until when it is rolled back if it goes bad", rare: true},
 	})
 	return slices.Concat(own, unitFields("[].units[]."), deploymentFields("[].deployment."))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/deploy"
 	"github.com/landfast/landfast/internal/health"
 	"github.com/landfast/landfast/internal/plan"
 	"github.com/landfast/landfast/internal/systemd"
@@ -26,7 +27,8 @@ type appStatus struct {
 	Units      []landfast.UnitStatus `json:"units"`
 	Drift      []string              `json:"drift"`
 	Deployment *landfast.Deployment  `json:"deployment,omitempty"`
-	Held       string                `json:"held,omitempty"` // why nothing can be deployed
+	Held       string                `json:"held,omitempty"`   // why nothing can be deployed
+	Watched    time.Time             `json:"watched,omitzero"` // until when it is rolled back if it goes bad
 }
 
 // status is `landfast status`.
@@ -175,9 +177,22 @@ func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, 
 		s.Deployment = &last[0]
 		s.Held = heldText(s.Deployment)
 	}
+	if window, err := m.openWindow(app.Name); err == nil && window != nil && window.Release == s.Release {
+		s.Watched = window.Until()
+	}
 	s.Healthy, s.Health = m.healthNow(ctx, app, s.Release)
 	s.OK = s.Healthy && s.Held == ""
 	return s, nil
+}
+
+// openWindow is the time in which a release of an app is watched, if there is one.
+func (m *machine) openWindow(app string) (*deploy.Window, error) {
+	state, err := m.OpenState(app)
+	if err != nil {
+		return nil, err
+	}
+	defer state.Close()
+	return deploy.ReadWindow(state)
 }
 
 func heldText(d *landfast.Deployment) string {
@@ -247,6 +262,9 @@ func (c *command) statusText(s *appStatus) {
 		row("source", "%s", s.Source)
 	}
 	row("health", "%s", s.Health)
+	if !s.Watched.IsZero() {
+		row("watched", "until %s: it is rolled back if it goes bad", day(s.Watched))
+	}
 	for i, u := range s.Units {
 		name := ""
 		if i == 0 {

@@ -17,6 +17,7 @@ type intent struct {
 	to     string          // rollback only
 	source landfast.Source // deploy only
 	actor  string
+	reason string // rollback only
 	force  bool
 }
 
@@ -79,7 +80,7 @@ func (r *run) open(in intent, current string, snapshot json.RawMessage) error {
 		Deployment: landfast.Deployment{
 			ID:  landfast.DeploymentID(now, in.verb, ids[len(ids)-1]),
 			App: in.app.Name, Verb: in.verb, From: current, To: in.to,
-			Actor: in.actor, Status: landfast.StatusRunning, Started: now.UTC(),
+			Actor: in.actor, Reason: in.reason, Status: landfast.StatusRunning, Started: now.UTC(),
 		},
 		Manifest: in.app.Manifest,
 		Before:   was,
@@ -131,11 +132,14 @@ func (e *Engine) rollbackIntent(t Target) (intent, error) {
 	if rel.State == landfast.ReleaseBad && !t.Force {
 		return intent{}, knownBad(rel)
 	}
+	if err := reversible(releases, rel, current, t.Force); err != nil {
+		return intent{}, err
+	}
 	app, err := e.Parse(rel.Manifest)
 	if err != nil {
 		return intent{}, fmt.Errorf("read the manifest that %s was deployed with: %w", rel.ID, err)
 	}
-	return intent{verb: landfast.VerbRollback, app: app, to: rel.ID, actor: t.Actor, force: t.Force}, nil
+	return intent{verb: landfast.VerbRollback, app: app, to: rel.ID, actor: t.Actor, reason: t.Reason, force: t.Force}, nil
 }
 
 func pick(releases Releases, t Target, current string) (landfast.Release, error) {
@@ -152,6 +156,25 @@ func pick(releases Releases, t Target, current string) (landfast.Release, error)
 		}
 	}
 	return releases.Get(t.Release)
+}
+
+// reversible refuses to go back behind a migration that cannot be taken back: the
+// old release would meet data that it does not know.
+func reversible(releases Releases, to landfast.Release, current string, force bool) error {
+	all, err := releases.List()
+	if err != nil || force {
+		return err
+	}
+	for _, r := range all { // also those that were left before
+		if r.Irreversible && r.ID > to.ID && r.ID <= current {
+			return &landfast.Error{
+				Kind: landfast.Conflict,
+				Msg:  fmt.Sprintf("%s ran migrations that cannot be taken back, and %s is older", r.ID, to.ID),
+				Hint: "deploy a newer release; or --force, if the old one can work with the data as they are now",
+			}
+		}
+	}
+	return nil
 }
 
 // knownBad refuses a release that was rolled back before.

@@ -81,6 +81,17 @@ var scenarios = []scenario{
 		func(w *world) error { return w.deploy(withSocket, "2", "good") },
 	},
 	{
+		"is-watched", func(w *world) { w.must(w.deploy(manifestText, "1", "good")) },
+		func(w *world) error { return w.deploy(withWatch, "2", "good") },
+	},
+	{
+		"was-watched", func(w *world) {
+			w.must(w.deploy(manifestText, "1", "good"))
+			w.must(w.deploy(withWatch, "2", "good"))
+		},
+		func(w *world) error { return w.rollback(withWatch) },
+	},
+	{
 		"first-relay", func(*world) {},
 		func(w *world) error { return w.deploy(withRelay, "1", "good") },
 	},
@@ -154,6 +165,10 @@ overlap = true
 
 [services.single]
 command = "bin/web"
+`
+
+// withWatch is watched for a while.
+const withWatch = manifestText + `watch = "1min"
 `
 
 // withRelay moves a link.

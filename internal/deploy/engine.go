@@ -64,6 +64,8 @@ type Releases interface {
 	Activate(id string) (previous string, err error)
 	Deactivate() error
 	SetPort(id string, port int) error
+	SetIrreversible(id string) error
+	List() ([]landfast.Release, error)
 	SetState(id string, state landfast.ReleaseState, reason string) error
 	MarkLive(id string, at time.Time) error
 	KnownBad(digest string) (landfast.Release, bool, error)
@@ -141,7 +143,8 @@ type Target struct {
 	App     *landfast.App // for its paths; the release's own manifest decides the rest
 	Release string        // "": the newest good one before the current
 	Actor   string
-	Force   bool // even a release known to be bad
+	Reason  string // why, for the record; "": nobody said
+	Force   bool   // even a release known to be bad, or behind a migration that cannot be taken back
 }
 
 // Rollback makes a release that is on the host live again, with the manifest it

@@ -13,6 +13,11 @@ import (
 // doMigrate runs the migrate hooks of the new release, before it is current.
 func doMigrate(ctx context.Context, r *run) error {
 	release := r.app.Paths.Releases + "/" + r.Deployment.To
+	if r.app.Hooks.Irreversible {
+		if err := r.releases.SetIrreversible(r.Deployment.To); err != nil {
+			return err
+		}
+	}
 	for _, c := range r.app.Hooks.Migrate {
 		if err := r.runCommand(ctx, "migrate", c, release); err != nil {
 			return err
@@ -22,6 +27,9 @@ func doMigrate(ctx context.Context, r *run) error {
 }
 
 func undoMigrate(ctx context.Context, r *run) error {
+	if r.app.Hooks.Irreversible {
+		r.note("what the migrate hooks have done stays: the manifest says that it cannot be taken back")
+	}
 	return r.engine.Host.Forget(ctx, hookUnit(r.app.Name, "migrate"))
 }
 

@@ -172,7 +172,11 @@ func doRecord(_ context.Context, r *run) error {
 	if isDeploy(r) || r.Deployment.From == "" {
 		return nil
 	}
-	err := r.releases.SetState(r.Deployment.From, landfast.ReleaseBad, "rolled back by "+r.Deployment.Actor)
+	reason := "rolled back by " + r.Deployment.Actor
+	if r.Deployment.Reason != "" {
+		reason += ": " + r.Deployment.Reason
+	}
+	err := r.releases.SetState(r.Deployment.From, landfast.ReleaseBad, reason)
 	if landfast.KindOf(err) == landfast.NotFound {
 		return nil
 	}

@@ -94,6 +94,11 @@ var steps = []step{
 		crash: "done again",
 	},
 	{
+		name: "watch", summary: "open the time in which it is watched", when: isRunning,
+		do:    doWatch,
+		crash: "done again",
+	},
+	{
 		name: "announce", summary: "run the after hooks", when: hasAfter,
 		do:    doAnnounce,
 		crash: "done again: an after hook may run twice",

@@ -78,7 +78,7 @@ func (m *manifest) build(d *decoder) *landfast.App {
 	app.Cutover = m.cutover.build(d, m, app)
 	app.Health = m.health.build(d, current, m)
 	app.Commands = m.commands.build(d, current)
-	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current)}
+	app.Hooks = landfast.Hooks{Migrate: m.hooks.migrate.build(d, current), After: m.hooks.after.build(d, current), Irreversible: m.hooks.irreversible.on}
 	m.checkAccounts(d)
 	m.checkDynamic(d)
 	return app

@@ -67,6 +67,7 @@ func (p *paths) build(d *decoder) landfast.Paths {
 // hooks is [hooks].
 type hooks struct {
 	migrate, after commands
+	irreversible   boolean
 }
 
 func (h *hooks) keys() []key {
@@ -74,6 +75,10 @@ func (h *hooks) keys() []key {
 		{
 			name: "migrate", value: &h.migrate, example: `[["bin/web", "migrate"]]`,
 			doc: "Run from the new release before it takes over. A failure ends the deployment, and the old release goes on.",
+		},
+		{
+			name: "irreversible", value: &h.irreversible, def: `false`, example: `true`,
+			doc: "What `migrate` does cannot be taken back. A rollback to a release from before it is refused then, until --force.",
 		},
 		{
 			name: "after", value: &h.after, example: `["bin/web warm-cache"]`,

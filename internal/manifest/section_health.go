@@ -15,6 +15,7 @@ type health struct {
 	unit                     boolean
 	status                   integer
 	grace, interval, timeout text
+	watch                    text
 }
 
 // minInterval keeps a check from becoming a load of its own.
@@ -69,6 +70,10 @@ func (h *health) keys() []key {
 			name: "timeout", value: h.timeout.as(span), def: `"30s"`, example: `"2min"`,
 			doc: "How long everything together may take.",
 		},
+		{
+			name: "watch", value: h.watch.as(span), note: "none", example: `"5min"`,
+			doc: "How long a new release is watched behind its deployment. When its service dies again and again, or the check fails several times in a row, it is rolled back by itself, also behind a reboot.",
+		},
 	}
 }
 
@@ -80,6 +85,7 @@ func (h *health) build(d *decoder, current string, m *manifest) landfast.Health 
 		Grace:    h.grace.duration(),
 		Interval: h.interval.duration(),
 		Timeout:  h.timeout.duration(),
+		Watch:    h.watch.duration(),
 	}
 	switch {
 	case h.http.src != nil:

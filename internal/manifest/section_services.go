@@ -45,7 +45,7 @@ func partName(name string) *flaw {
 	switch {
 	case !partNames.MatchString(name):
 		return &flaw{quote(name) + " cannot be a name", "lower-case letters, digits, - and _, a letter first, at most 31 characters"}
-	case name == "environment" || name == "restart":
+	case slices.Contains([]string{"environment", "restart", "rehearsal", "steer", "relay", "watch"}, name):
 		return &flaw{quote(name) + " is reserved", "units of Landfast are called so"}
 	}
 	return nil

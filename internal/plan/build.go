@@ -34,6 +34,7 @@ func Build(app *landfast.App, facts Facts) (*Plan, error) {
 		b.socket(&app.Services[i])
 	}
 	b.traffic()
+	b.watch()
 	b.environmentCommand()
 	for i := range app.Services {
 		if app.Services[i].Overlap {

@@ -200,6 +200,9 @@ func (r *Rules) harmlessRoot(l *look) bool {
 	if len(start) != 1 {
 		return false
 	}
+	if execs == 1 {
+		return r.watches(l, start[0])
+	}
 	if stop := all(l.file, "ExecStop"); execs == 2 && len(stop) == 1 {
 		return r.anchor(start[0], stop[0])
 	}
@@ -239,6 +242,13 @@ func (r *Rules) restarts(l *look, execs int, start string) bool {
 		return false
 	}
 	return !slices.ContainsFunc(strings.Fields(units), func(u string) bool { return !r.ownUnit(u) })
+}
+
+// watches reports whether a unit does nothing but to run `landfast watch` for the app.
+func (r *Rules) watches(l *look, start string) bool {
+	words, err := unit.Words(start)
+	return err == nil && strings.HasSuffix(l.unit, "-watch.service") && r.ownUnit(l.unit) && len(words) == 3 &&
+		strings.HasPrefix(words[0], "/") && path.Base(words[0]) == "landfast" && words[1] == "watch" && r.ownUnit(words[2]+".service")
 }
 
 // anchor reports whether two commands start the unit of the current release and stop

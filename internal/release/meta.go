@@ -26,6 +26,11 @@ func (s *Store) SetPort(id string, port int) error {
 	return s.change(id, func(meta *landfast.Release) { meta.Port = port })
 }
 
+// SetIrreversible says that a release ran migrations that cannot be taken back.
+func (s *Store) SetIrreversible(id string) error {
+	return s.change(id, func(meta *landfast.Release) { meta.Irreversible = true })
+}
+
 // MarkLive says that a release was committed at that time: it is good. The order
 // in which releases were live is kept even if the clock has stepped back. Earlier
 // releases with the same digest, forced back from bad, are not bad any more.

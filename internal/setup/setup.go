@@ -53,6 +53,7 @@ func Plan(o Options) (*plan.Plan, error) {
 	for _, name := range []string{"landfast-root.socket", "landfast-probe.socket"} {
 		p.Units = append(p.Units, plan.Unit{Name: name, Enable: true, Socket: true})
 	}
+	p.Units = append(p.Units, plan.Unit{Name: "landfast-resume.service", Enable: true, Manual: true})
 	for _, app := range o.Apps {
 		p.Units = append(p.Units,
 			plan.Unit{Name: "landfast-worker@" + app + ".path", Enable: true, Trigger: true},

@@ -48,6 +48,12 @@ func (m *maker) units() {
 	}, sandbox("AF_UNIX AF_INET AF_INET6")), "")
 	m.worker()
 	m.listener()
+	// What the end of the power interrupted is settled before anybody asks.
+	m.unit("landfast-resume.service", "Service", "Settle deployments that were interrupted", []line{
+		{"Type", "oneshot", 0},
+		{"ExecStart", m.command("resume", "--all"), 0},
+		{"TimeoutStartSec", "15min", 0},
+	}, "multi-user.target", line{"After", "multi-user.target", 0}, line{"ConditionDirectoryNotEmpty", "/etc/landfast/apps", 0})
 }
 
 func (m *maker) command(args ...string) string {

@@ -113,6 +113,7 @@ func (a *app) answers(version string) report {
 // status is the JSON of `landfast status`.
 type status struct {
 	App, Release, Source, Health, Held string
+	Watched                            string
 	OK, Healthy                        bool
 	Drift                              []string
 	Units                              []landfast.UnitStatus

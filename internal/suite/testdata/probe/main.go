@@ -153,11 +153,16 @@ func answer(c net.Conn, rel Release) {
 		}
 	case rel.Behave == "hang":
 		<-time.After(time.Hour)
-	case rel.Behave == "sick":
+	case rel.Behave == "sick", rel.Behave == "sickens" && there("/run/sick"):
 		fmt.Println("asked for my health: the disk of the guests is gone")
 		status, body = "503 Service Unavailable", []byte("no guests\n")
 	}
 	fmt.Fprintf(c, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
+}
+
+func there(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 func tell(state string) error {
