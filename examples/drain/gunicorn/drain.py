@@ -4,6 +4,7 @@ when it is ready.
 """
 
 import threading
+import time
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -14,8 +15,9 @@ class Worker(ThreadWorker):
     def handle_exit(self, sig, frame):
         """Ends the worker. The order matters: every answer from now on tells its client
         not to use the connection again; no new connection is taken, so those that
-        arrive are the next process's; and only when clients have had a moment to hear
-        it does the worker do what it always does, which drops what is idle.
+        arrive are the next process's; and only when nothing has been in progress for a
+        moment, in which clients hear it, does the worker do what it always does, which
+        drops what is idle.
         """
         if self.draining:  # systemd tells the whole group, and the master tells it again
             return
@@ -23,4 +25,12 @@ class Worker(ThreadWorker):
         self.cfg.set("keepalive", 0)
         for sock in self.sockets:
             self.poller.unregister(sock)
-        threading.Timer(0.2, super().handle_exit, (sig, frame)).start()
+        threading.Thread(target=self.drain, args=(sig, frame), daemon=True).start()
+
+    def drain(self, sig, frame, moment=0.2):
+        quiet = time.monotonic()
+        while time.monotonic() < quiet + moment:
+            time.sleep(moment / 10)
+            if any(not f.done() for f in list(self.futures)):
+                quiet = time.monotonic()
+        super().handle_exit(sig, frame)
