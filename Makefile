@@ -32,7 +32,7 @@ test: install examples ## every test, on real machines as well (needs root)
 	$(AS_ROOT) env LANDFAST_LAB=1 CGO_ENABLED=1 go test -race -shuffle=on -timeout 60m $(FLAGS) $(PACKAGES)
 
 examples: install ## the tests of the apps in examples/
-	@set -e; for app in $(wildcard examples/*/go.mod); do (cd $${app%/go.mod} && go vet ./... && go test ./...); done
+	@set -e; for app in $(wildcard examples/*/go.mod examples/*/*/go.mod); do (cd $${app%/go.mod} && go vet ./... && go test ./...); done
 	@set -e; for app in $(wildcard examples/*/test_app.py); do (cd $${app%/test_app.py} && python3 -m unittest -q); done
 
 demo: install build ## an app lands on a real machine: deploy, a bad release, rollback (needs root)

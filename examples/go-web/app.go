@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -16,7 +14,6 @@ import (
 type app struct {
 	greeting string
 	book     *book
-	draining atomic.Bool
 	ill      atomic.Bool
 }
 
@@ -27,9 +24,6 @@ func (a *app) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", a.health)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "web/"+version)
-		if a.draining.Load() {
-			w.Header().Set("Connection", "close")
-		}
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -76,22 +70,6 @@ func (a *app) health(w http.ResponseWriter, _ *http.Request) {
 
 func (a *app) unavailable(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
-}
-
-// drain ends the server without losing a request. The order matters: every
-// answer from now on tells its client not to reuse the connection; no new
-// connection is taken, so those that arrive wait in systemd's socket for the
-// next process; clients get a moment to hear it; and only then does Shutdown
-// close what is idle, which by then is nothing that is about to be used.
-func (a *app) drain(s *http.Server, l net.Listener) error {
-	a.draining.Store(true)
-	if err := l.Close(); err != nil {
-		return err
-	}
-	time.Sleep(drainTime())
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return s.Shutdown(ctx)
 }
 
 // drainTime is how long clients are given to hear that a connection will end.

@@ -5,8 +5,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -36,7 +38,8 @@ func run() error {
 		return err
 	}
 	app := &app{greeting: conf.Greeting, book: book}
-	server := &http.Server{Handler: app.handler(), ReadHeaderTimeout: 10 * time.Second}
+	var d drain
+	server := &http.Server{Handler: d.handler(app.handler()), ReadHeaderTimeout: 10 * time.Second}
 
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
@@ -44,13 +47,15 @@ func run() error {
 	go func() {
 		<-term
 		tell("STOPPING=1")
-		drained <- app.drain(server, l)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		drained <- d.end(ctx, server, l, drainTime())
 	}()
 
 	log.Printf("web %s on %s", version, l.Addr())
 	tell("READY=1")
 	err = server.Serve(l)
-	if !app.draining.Load() && !errors.Is(err, http.ErrServerClosed) {
+	if !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-drained

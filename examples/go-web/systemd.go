@@ -4,17 +4,17 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 )
 
-// listen takes the socket that systemd hands over (sd_listen_fds(3)), or opens
-// $PORT when there is none.
+// listen takes the first socket that systemd hands over, or opens $PORT when there
+// is none.
 func listen() (net.Listener, error) {
-	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
-	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && n > 0 {
-		f := os.NewFile(3, "socket") // SD_LISTEN_FDS_START
-		defer func() { _ = f.Close() }()
-		return net.FileListener(f)
+	all, err := sockets()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		return l, nil
 	}
 	port := os.Getenv("PORT")
 	if port == "" {

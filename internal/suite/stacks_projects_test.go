@@ -2,7 +2,9 @@ package suite_test
 
 // runtimes are the packages of Debian that the stacks need. There is none of
 // Distillery, which only its manifest is tested of.
-var runtimes = []string{"bundler", "default-jre-headless", "ecj", "elixir", "nodejs", "puma", "ruby-rack"}
+var runtimes = []string{
+	"bundler", "default-jre-headless", "ecj", "elixir", "gunicorn", "nodejs", "puma", "python3-uvicorn", "ruby-rack",
+}
 
 // stackProject is a small project of testdata/stacks, and what is to come of it.
 type stackProject struct {

@@ -111,17 +111,23 @@ func (a *app) unpackProject(p stackProject) {
 // compile builds the program of Go outside of the machine.
 func (a *app) compile(dir string) {
 	a.t.Helper()
-	cmd := exec.CommandContext(a.t.Context(), "go", "build", "-C", dir, "-trimpath", "-buildvcs=false", "-o", "build/bin/hello", ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		a.t.Fatalf("%v\n%s", err, out)
-	}
+	buildGo(a.t, dir, "build/bin/hello")
 	program, err := os.ReadFile(filepath.Join(dir, "build/bin/hello"))
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	if err := a.WriteFile(a.dir+"/build/bin/hello", program, 0o755); err != nil {
 		a.t.Fatal(err)
+	}
+}
+
+// buildGo builds the program of a directory that is a module.
+func buildGo(t *testing.T, dir, out string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-C", dir, "-trimpath", "-buildvcs=false", "-o", out, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 }
 

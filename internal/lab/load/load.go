@@ -4,12 +4,16 @@
 //
 // It is strict where an ordinary client is kind: nothing is asked twice, so a
 // connection that a server takes and then drops counts as a failure even when a
-// browser would have hidden it. What it is not: a benchmark of throughput.
+// browser would have hidden it. On request it keeps a record of every request, of
+// which Window computes what clients had while something else was going on. What it
+// is not: a benchmark of throughput.
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,8 +25,15 @@ import (
 // Way is one way of asking.
 type Way struct {
 	Method string
+	Path   string // of the page, relative to Options.URL; "": that one
 	Body   string
 	Keep   bool // use a connection again, as long as the server allows
+
+	// End is what the body of an answer must end with, so that an answer that was
+	// cut short is a failure even where its framing does not tell.
+	End string
+
+	Workers int // 0: Options.Workers
 }
 
 // Ways are GET and POST, each over kept and over new connections.
@@ -43,12 +54,14 @@ type Options struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	Ways    []Way         // nil: Ways()
-	Workers int           // for each way; 0: 1
+	Workers int           // for each way that does not say; 0: 1
 	Pause   time.Duration // of a worker between two requests; 0: 5 ms
 	Timeout time.Duration // of one request with its connection; 0: 10 s
 
 	Requests int64         // end after so many; 0: no limit
 	For      time.Duration // end after that long; 0: no limit
+
+	Record bool // keep every request, 40 bytes each, for Run.Record
 
 	// Version names the version that gave an answer; nil: what the Server header
 	// says behind the slash.
@@ -57,8 +70,9 @@ type Options struct {
 
 // Run is a load that is going on. Its methods may be called from any goroutine.
 type Run struct {
-	o    Options
-	host string
+	o     Options
+	host  string
+	began time.Time
 
 	ctx    context.Context // ends when no further request is to begin
 	cancel context.CancelFunc
@@ -68,6 +82,8 @@ type Run struct {
 	left  int64 // requests that may still begin, with Options.Requests
 	total tally
 	lap   tally
+
+	record []Request
 }
 
 // Start begins to ask. It ends at the limits in o, when ctx ends, or with Stop,
@@ -86,15 +102,21 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 	}
 	o = o.filled()
 	now := time.Now()
-	r := &Run{o: o, host: host, left: o.Requests, total: newTally(now, now), lap: newTally(now, now)}
+	r := &Run{o: o, host: host, began: now, left: o.Requests, total: newTally(now, now), lap: newTally(now, now)}
 	if o.For > 0 {
 		r.ctx, r.cancel = context.WithTimeout(ctx, o.For)
 	} else {
 		r.ctx, r.cancel = context.WithCancel(ctx)
 	}
-	for _, way := range o.Ways {
-		for range o.Workers {
-			w := &worker{run: r, way: way}
+	for i, way := range o.Ways {
+		page, err := u.Parse(way.Path)
+		if err != nil {
+			r.cancel()
+			r.all.Wait()
+			return nil, fmt.Errorf("start load: %w", err)
+		}
+		for range cmp.Or(way.Workers, o.Workers) {
+			w := &worker{run: r, way: way, index: i, page: page.String()}
 			r.all.Go(w.work)
 		}
 	}
@@ -142,6 +164,13 @@ func (r *Run) Stop() Result {
 	return r.total.result(r.total.ended)
 }
 
+// Total gives what there was from the start until now.
+func (r *Run) Total() Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total.result(time.Now())
+}
+
 // Lap gives what there was since the last Lap, or since the start, and begins
 // the next. A gap that is going on belongs to both.
 func (r *Run) Lap() Result {
@@ -174,6 +203,13 @@ func (r *Run) count(began time.Time, o outcome) {
 	now := time.Now()
 	r.total.count(began, now, o)
 	r.lap.count(began, now, o)
+	if r.o.Record {
+		q := Request{Began: began.Sub(r.began), Ended: now.Sub(r.began), Way: o.way}
+		if o.err != nil {
+			q.Failure = kind(o.err)
+		}
+		r.record = append(r.record, q)
+	}
 }
 
 // pause waits for the next request; false: there is to be none.
@@ -194,6 +230,9 @@ func serverVersion(h http.Header, _ []byte) string {
 	_, version, _ := strings.Cut(product, "/")
 	return version
 }
+
+// errCut is an answer without its end.
+var errCut = fmt.Errorf("the answer has no end: %w", io.ErrUnexpectedEOF)
 
 // statusError is an answer that is not a good one.
 type statusError int

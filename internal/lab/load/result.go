@@ -111,6 +111,7 @@ func newTally(began, good time.Time) tally {
 
 // outcome is how one request ended.
 type outcome struct {
+	way             int
 	method, version string
 	err             error
 }

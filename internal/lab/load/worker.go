@@ -2,6 +2,7 @@ package load
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -19,10 +20,12 @@ const mostRead = 64 << 10
 
 // worker is one client.
 type worker struct {
-	run  *Run
-	way  Way
-	conn net.Conn // kept, or nil
-	in   *bufio.Reader
+	run   *Run
+	way   Way
+	index int      // of the way
+	page  string   // its URL
+	conn  net.Conn // kept, or nil
+	in    *bufio.Reader
 }
 
 func (w *worker) work() {
@@ -30,7 +33,7 @@ func (w *worker) work() {
 	for w.run.begin() {
 		began := time.Now()
 		version, err := w.ask()
-		w.run.count(began, outcome{w.way.Method, version, err})
+		w.run.count(began, outcome{way: w.index, method: w.way.Method, version: version, err: err})
 		if err != nil || !w.way.Keep {
 			w.drop()
 		}
@@ -53,7 +56,7 @@ func (w *worker) ask() (version string, err error) {
 	if w.way.Body != "" {
 		body = strings.NewReader(w.way.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, w.way.Method, w.run.o.URL, body)
+	req, err := http.NewRequestWithContext(ctx, w.way.Method, w.page, body)
 	if err != nil {
 		return "", err
 	}
@@ -79,6 +82,9 @@ func (w *worker) ask() (version string, err error) {
 	version = w.run.o.Version(res.Header, text)
 	if res.StatusCode < 200 || res.StatusCode > 399 {
 		return version, statusError(res.StatusCode)
+	}
+	if !bytes.HasSuffix(text, []byte(w.way.End)) {
+		return version, errCut
 	}
 	return version, nil
 }

@@ -1,0 +1,3 @@
+module example.org/drain
+
+go 1.24
