@@ -55,6 +55,15 @@ func CloseWindow(state *os.Root, deployment string) error {
 	return atomicfile.Remove(state, watchFile)
 }
 
+// isWatched: the release is to be watched, or the one before it is.
+func isWatched(r *run) bool {
+	if !isRunning(r) {
+		return false
+	}
+	_, err := r.state.Lstat(watchFile)
+	return r.app.Health.Watch > 0 || err == nil
+}
+
 // doWatch opens a window for a new release, and closes that of the one before. The
 // unit that watches may be the one that is rolling back: it is started if it does not
 // run, and never stopped.

@@ -94,7 +94,7 @@ var steps = []step{
 		crash: "done again",
 	},
 	{
-		name: "watch", summary: "open the time in which it is watched", when: isRunning,
+		name: "watch", summary: "open the time in which it is watched", when: isWatched,
 		do:    doWatch,
 		crash: "done again",
 	},
