@@ -111,7 +111,8 @@ func Run(t testing.TB, m *lab.Machine, argv ...string) string {
 func journalEnd(m interface {
 	Journal(ctx context.Context, unit string) (string, error)
 	Console() string
-}) string {
+},
+) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	text, err := m.Journal(ctx, "")
