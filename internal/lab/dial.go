@@ -36,7 +36,12 @@ func (m *Machine) dial(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	fd, err := socketIn(b.leader, family)
+	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", b.leader))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = there.Close() }()
+	fd, err := socketIn(there, family)
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +92,9 @@ func (m *Machine) sockaddr(network, addr string) (family int, to unix.Sockaddr, 
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}, nil
 }
 
-// socketIn makes a stream socket in the network namespace of a process. A socket
-// stays in the namespace it was made in, so only this moment needs a thread.
-func socketIn(pid, family int) (int, error) {
-	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = there.Close() }()
+// socketIn makes a stream socket in a network namespace. A socket stays in the
+// namespace it was made in, so only this moment needs a thread.
+func socketIn(there *os.File, family int) (int, error) {
 	runtime.LockOSThread()
 	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {

@@ -36,9 +36,13 @@ type Result struct {
 
 // Process is a program that runs inside a machine.
 type Process struct {
-	cmd   *exec.Cmd
+	pid    int
+	signal func(os.Signal) error // to the program alone
+	kill   func() error          // the program and everything in its process group
+
 	ended chan struct{}
-	err   error // of cmd.Wait; valid once ended is closed
+	code  int   // valid once ended is closed, like err
+	err   error // why the code is not known
 }
 
 // Exec runs a program inside the machine and waits for it. A program that ran
@@ -50,6 +54,11 @@ func (m *Machine) Exec(ctx context.Context, argv ...string) (Result, error) {
 
 // Run is Exec with a say in how.
 func (m *Machine) Run(ctx context.Context, c Cmd) (Result, error) {
+	return runProgram(ctx, m.Name, c, m.Start)
+}
+
+// runProgram starts a program and waits for it.
+func runProgram(ctx context.Context, machine string, c Cmd, start func(context.Context, Cmd) (*Process, error)) (Result, error) {
 	var out, errs bytes.Buffer
 	if c.Stdout == nil {
 		c.Stdout = &out
@@ -57,7 +66,7 @@ func (m *Machine) Run(ctx context.Context, c Cmd) (Result, error) {
 	if c.Stderr == nil {
 		c.Stderr = &errs
 	}
-	p, err := m.Start(ctx, c)
+	p, err := start(ctx, c)
 	if err != nil {
 		return Result{}, err
 	}
@@ -66,7 +75,7 @@ func (m *Machine) Run(ctx context.Context, c Cmd) (Result, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		err = fmt.Errorf("run %s in %s: %w", strings.Join(c.Argv, " "), m.Name, err)
+		err = fmt.Errorf("run %s in %s: %w", strings.Join(c.Argv, " "), machine, err)
 	}
 	return Result{Stdout: out.String(), Stderr: errs.String(), Code: code}, err
 }
@@ -87,11 +96,10 @@ func (m *Machine) Start(ctx context.Context, c Cmd) (*Process, error) {
 	if cmd.Dir == "" {
 		cmd.Dir = "/"
 	}
-	cmd.Env = append([]string{"PATH=" + searchPath, "HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb"}, c.Env...)
+	cmd.Env = append(programEnv(), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	cmd.SysProcAttr = ownSession()
-	p := &Process{cmd: cmd, ended: make(chan struct{})}
-	cmd.Cancel = p.Kill
+	cmd.Cancel = func() error { return killSession(cmd.Process.Pid) }
 	// A process left in the background may hold the pipes; its parent has ended.
 	cmd.WaitDelay = 2 * time.Second
 	started := make(chan error, 1)
@@ -99,34 +107,51 @@ func (m *Machine) Start(ctx context.Context, c Cmd) (*Process, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s in %s: %w", c.Argv[0], m.Name, err)
 	}
+	pid := cmd.Process.Pid
+	p := &Process{
+		pid: pid, signal: cmd.Process.Signal, kill: func() error { return killSession(pid) },
+		ended: make(chan struct{}),
+	}
 	// Reaped here and not in Wait, which may never be called: the kernel does
 	// not end a machine's process 1 before every process of the machine is reaped.
 	go func() {
-		p.err = cmd.Wait()
+		p.code, p.err = exitCode(cmd, cmd.Wait())
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// Pid is the process id on the host.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
+// Pid is the process id on the host; 0 when the host has no process of it.
+func (p *Process) Pid() int { return p.pid }
 
 // Signal sends a signal to the program alone.
-func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+func (p *Process) Signal(sig os.Signal) error { return p.signal(sig) }
 
 // Kill kills the program and everything in its process group at once.
-func (p *Process) Kill() error {
-	err := unix.Kill(-p.Pid(), unix.SIGKILL)
+func (p *Process) Kill() error { return p.kill() }
+
+// Wait waits for the program to end and gives its exit code, as in Result.
+func (p *Process) Wait() (int, error) {
+	<-p.ended
+	return p.code, p.err
+}
+
+// programEnv is what every program inside has in its environment.
+func programEnv() []string {
+	return []string{"PATH=" + searchPath, "HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb"}
+}
+
+// killSession kills the session that a process leads.
+func killSession(pid int) error {
+	err := unix.Kill(-pid, unix.SIGKILL)
 	if errors.Is(err, unix.ESRCH) {
 		return os.ErrProcessDone
 	}
 	return err
 }
 
-// Wait waits for the program to end and gives its exit code, as in Result.
-func (p *Process) Wait() (int, error) {
-	<-p.ended
-	err := p.err
+// exitCode tells how a process ended that was waited for with err.
+func exitCode(cmd *exec.Cmd, err error) (int, error) {
 	if _, exited := errors.AsType[*exec.ExitError](err); exited || errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}
@@ -134,7 +159,7 @@ func (p *Process) Wait() (int, error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
-	state := p.cmd.ProcessState
+	state := cmd.ProcessState
 	if state == nil {
 		return -1, err
 	}

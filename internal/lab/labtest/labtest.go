@@ -108,7 +108,11 @@ func Run(t testing.TB, m *lab.Machine, argv ...string) string {
 
 // journalEnd is the last part of a machine's journal. The test's context is
 // over by then.
-func journalEnd(m *lab.Machine) string {
+func journalEnd(m interface {
+	Journal(ctx context.Context, unit string) (string, error)
+	Console() string
+},
+) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	text, err := m.Journal(ctx, "")
