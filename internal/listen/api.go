@@ -176,7 +176,7 @@ func (s *Server) list(r *request) error {
 	if err != nil {
 		return err
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }() // it was only read
 	n := 20
 	if text := r.URL.Query().Get("n"); text != "" {
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > 1000 {
@@ -203,7 +203,7 @@ func (s *Server) show(r *request) error {
 	if err != nil {
 		return err
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }() // it was only read
 	e, err := events.Show(r.PathValue("id"))
 	if err != nil {
 		return err
@@ -250,7 +250,7 @@ func (s *Server) follow(r *request, app, id string) error {
 	if err != nil {
 		return err
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }() // it was only read
 	if _, err := events.Show(id); err != nil {
 		return err
 	}
