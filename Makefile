@@ -19,7 +19,7 @@ endif
 PACKAGES := ./...
 FLAGS :=
 
-.PHONY: help build test examples demo bench lint install
+.PHONY: help build test examples demo power bench lint install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ examples: install ## the tests of the apps in examples/
 
 demo: install build ## an app lands on a real machine: deploy, a bad release, rollback (needs root)
 	@$(AS_ROOT) go run ./internal/lab/cmd/demo
+
+power: install ## the power is cut during deployments, on machines with a kernel of their own (needs root)
+	$(AS_ROOT) env LANDFAST_INSTALL_VIRTUAL=1 .ci/install
+	$(AS_ROOT) env LANDFAST_LAB=1 LANDFAST_LAB_VIRTUAL=1 go test -timeout 60m -v $(FLAGS) -run 'TestPowerCuts|TestVirtual' ./internal/suite ./internal/lab
 
 bench: install ## what a deployment costs besides the app's own start (needs root)
 	$(AS_ROOT) env LANDFAST_LAB=1 go test -run='^$$' -bench=. -timeout 60m ./bench/... $(FLAGS)

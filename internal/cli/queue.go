@@ -63,6 +63,8 @@ func (c *command) queueList() *cobra.Command {
 		Long:    "List shows the events that are known, oldest first: what waits, what runs, and what\nended as long as it is kept.",
 		Example: "  sudo landfast queue list\n  sudo landfast queue list web --json",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(_ *cobra.Command, args []string) error {
 			apps := args
 			if len(apps) == 0 {
@@ -120,6 +122,8 @@ func (c *command) queueShow() *cobra.Command {
 		Long:    "Show prints an event and the lines of its journal, the progress of its deployment\namong them.",
 		Example: "  sudo landfast queue show web 20261121T013000.000000Z",
 		Args:    cobra.ExactArgs(2),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(_ *cobra.Command, args []string) error {
 			q, err := openQueue(c.host, args[0])
 			if err != nil {
@@ -183,6 +187,8 @@ func (c *command) queueChange(verb, short, long string, do func(*cobra.Command, 
 		Use: verb + " APP ID", Short: short, Long: long,
 		Example: "  sudo landfast queue " + verb + " web 20261121T013000.000000Z",
 		Args:    cobra.ExactArgs(2),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q, err := openQueue(c.host, args[0])
 			if err != nil {

@@ -29,6 +29,8 @@ check fails several times in a row, the release before it is made live again, an
 one counts as bad. APP-watch.service runs it, also after a reboot within that time.`,
 		Example: "  landfast watch web   # as web-watch.service does",
 		Args:    cobra.ExactArgs(1),
+
+		ValidArgsFunction: c.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := c.locateApplied(args[0])
 			if err != nil {

@@ -47,14 +47,10 @@ func (o order) event(who trigger.Identity, now time.Time, key string) (landfast.
 	if ev.Ref != "" && !strings.HasPrefix(ev.Ref, "refs/") {
 		ev.Ref = "refs/heads/" + ev.Ref
 	}
-	named := ev.Ref != "" || ev.Commit != "" || ev.Location != ""
+	if why := contradicts(ev); why != "" {
+		return bad("%s", why)
+	}
 	switch {
-	case ev.Action != landfast.ActionDeploy && ev.Action != landfast.ActionRollback:
-		return bad("action %q is neither deploy nor rollback", o.Action)
-	case ev.Action == landfast.ActionRollback && named:
-		return bad("a rollback takes a release, and no ref, commit or location")
-	case ev.Action == landfast.ActionDeploy && ev.Release != "":
-		return bad("release is for a rollback")
 	case ev.Location != "" && ev.Digest == "":
 		return bad("an artifact needs its digest, sha256:…")
 	case ev.Digest != "" && ev.Location == "":
@@ -63,6 +59,20 @@ func (o order) event(who trigger.Identity, now time.Time, key string) (landfast.
 		return bad("commit is not a full id in lower case")
 	}
 	return ev, nil
+}
+
+// contradicts says what of an event does not go with its action, or "".
+func contradicts(ev landfast.Event) string {
+	named := ev.Ref != "" || ev.Commit != "" || ev.Location != ""
+	switch {
+	case ev.Action != landfast.ActionDeploy && ev.Action != landfast.ActionRollback:
+		return fmt.Sprintf("action %q is neither deploy nor rollback", ev.Action)
+	case ev.Action == landfast.ActionRollback && named:
+		return "a rollback takes a release, and no ref, commit or location"
+	case ev.Action == landfast.ActionDeploy && ev.Release != "":
+		return "release is for a rollback"
+	}
+	return ""
 }
 
 // decode reads a body strictly.
@@ -244,6 +254,9 @@ func streams(r *request) bool {
 // followLimit is how long a caller may wait; then it asks again.
 const followLimit = 30 * time.Minute
 
+// writeLimit is how long a line of a stream may take to be read.
+const writeLimit = 30 * time.Second
+
 // follow answers with the outcome of an event, or streams its lines until then.
 func (s *Server) follow(r *request, app, id string) error {
 	events, err := s.o.Events(app)
@@ -281,6 +294,7 @@ func (s *Server) follow(r *request, app, id string) error {
 		if line.State != "" {
 			kind = "state"
 		}
+		_ = control.SetWriteDeadline(time.Now().Add(writeLimit)) // whoever stops reading is left
 		if _, err := fmt.Fprintf(r.w, "event: %s\ndata: %s\n\n", kind, text); err != nil {
 			return err
 		}

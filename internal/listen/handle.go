@@ -168,7 +168,12 @@ func (s *Server) hook(r *request) error {
 		}
 		out.Later = true
 	}
-	if out.Events, err = s.enqueue(r, verdict.Events); err != nil {
+	out.Events, err = s.enqueue(r, verdict.Events)
+	if landfast.KindOf(err) == landfast.NotFound {
+		// The sender cannot do anything about it, and shall try again.
+		return &trigger.Refusal{Status: http.StatusServiceUnavailable, Reason: "an app of this trigger is not set up on this host"}
+	}
+	if err != nil {
 		return err
 	}
 	r.answer(http.StatusAccepted, out)
