@@ -172,7 +172,7 @@ func measure(b *testing.B, landfast lab.Bind, files string, a app, s side, drain
 	if err != nil {
 		b.Fatal(err)
 	}
-	time.Sleep(3 * time.Second)
+	pause(b, 3*time.Second)
 	steadyUntil := run.Now()
 	r := row{app: a.name, side: s.name, drain: drain}
 	type span struct{ from, until time.Duration }
@@ -181,7 +181,7 @@ func measure(b *testing.B, landfast lab.Bind, files string, a app, s side, drain
 		began := run.Now()
 		sh(line)
 		r.took = max(r.took, run.Now()-began)
-		time.Sleep(300 * time.Millisecond)
+		pause(b, 300*time.Millisecond)
 		spans = append(spans, span{began, run.Now()})
 		r.cutovers++
 	}
@@ -205,6 +205,16 @@ func measure(b *testing.B, landfast lab.Bind, files string, a app, s side, drain
 		}
 	})
 	return r
+}
+
+// pause lets the load go on for a while.
+func pause(b *testing.B, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-b.Context().Done():
+	}
 }
 
 func manifest(a app, s side, drain string) string {

@@ -104,8 +104,8 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // it is one of TCP
+	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one of TCP
+	return port, l.Close()
 }
 
 // bind tries to take a port, and gives it back.

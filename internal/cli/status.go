@@ -155,18 +155,8 @@ func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, 
 		s.Drift = append(s.Drift, changes.Summary()...)
 	}
 	if p != nil {
-		for _, u := range p.Units {
-			st, err := m.units.Status(ctx, u.Name)
-			if err != nil {
-				return s, err
-			}
-			s.Units = append(s.Units, st)
-		}
-		for _, u := range plan.Superseded(p, seen).Units {
-			if st := seen.Units[u.Unit]; st.Running() {
-				s.Units = append(s.Units, st)
-				s.Drift = append(s.Drift, u.Unit+" still runs, and is not the current release")
-			}
+		if err := m.unitStatus(ctx, p, seen, &s); err != nil {
+			return s, err
 		}
 	}
 	last, err := m.history(app.Name, 1)
@@ -183,6 +173,24 @@ func (m *machine) appStatus(ctx context.Context, app *landfast.App) (appStatus, 
 	s.Healthy, s.Health = m.healthNow(ctx, app, s.Release)
 	s.OK = s.Healthy && s.Held == ""
 	return s, nil
+}
+
+// unitStatus adds the units of the plan, and those of other releases that still run.
+func (m *machine) unitStatus(ctx context.Context, p *plan.Plan, seen plan.Observed, s *appStatus) error {
+	for _, u := range p.Units {
+		st, err := m.units.Status(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		s.Units = append(s.Units, st)
+	}
+	for _, u := range plan.Superseded(p, seen).Units {
+		if st := seen.Units[u.Unit]; st.Running() {
+			s.Units = append(s.Units, st)
+			s.Drift = append(s.Drift, u.Unit+" still runs, and is not the current release")
+		}
+	}
+	return nil
 }
 
 // openWindow is the time in which a release of an app is watched, if there is one.

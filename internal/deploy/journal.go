@@ -218,7 +218,7 @@ func decode(b []byte) (*record, error) {
 	return &rec, nil
 }
 
-func (rec *record) fold(e entry) error {
+func (rec *record) fold(e entry) error { //nolint:gocyclo // a line per kind of entry
 	d := &rec.Deployment
 	switch {
 	case e.Kind == entryBegin && e.Begin != nil:

@@ -102,7 +102,7 @@ func (c *cutover) build(d *decoder, m *manifest, app *landfast.App) landfast.Cut
 }
 
 // check refuses what does not go with the strategy.
-func (c *cutover) check(d *decoder, m *manifest, app *landfast.App, s landfast.Strategy) {
+func (c *cutover) check(d *decoder, m *manifest, app *landfast.App, s landfast.Strategy) { //nolint:gocyclo // a list of what does not go together
 	main := app.Main()
 	name := quote(string(s))
 	switch {

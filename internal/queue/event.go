@@ -75,7 +75,7 @@ var (
 )
 
 // check says what in an event cannot be. What is empty was not given.
-func check(ev landfast.Event) error {
+func check(ev landfast.Event) error { //nolint:gocyclo // a list of what can be wrong
 	if err := checkApp(ev.App); err != nil {
 		return err
 	}
@@ -95,8 +95,11 @@ func check(ev landfast.Event) error {
 		name, value string
 		form        *regexp.Regexp
 	}{
-		{"provider", ev.Provider, word}, {"trigger", ev.Trigger, word}, {"release", ev.Release, word},
-		{"commit", ev.Commit, commitID}, {"digest", ev.Digest, digestOf},
+		{"provider", ev.Provider, word},
+		{"trigger", ev.Trigger, word},
+		{"release", ev.Release, word},
+		{"commit", ev.Commit, commitID},
+		{"digest", ev.Digest, digestOf},
 	} {
 		if f.value != "" && !f.form.MatchString(f.value) {
 			return fmt.Errorf("%q cannot be a %s", f.value, f.name)

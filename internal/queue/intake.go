@@ -201,7 +201,7 @@ func (in *intake) take(ev landfast.Event) {
 		end(Closed, "", ev.Closed)
 		return
 	}
-	if by, ok := in.duplicateOf(ev, now); ok {
+	if by, ok := in.duplicateOf(ev, now); ok { //nolint:gocyclo // a list of the ways in which one event is another
 		end(Duplicate, by, "it was sent before, as "+by)
 		return
 	}

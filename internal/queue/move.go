@@ -27,7 +27,7 @@ func home(s State) string {
 
 // writeJournals makes new journals, flushed together and then named. Each has a
 // second name in progress.
-func (q *Queue) writeJournals(journals map[string][]Line) error {
+func (q *Queue) writeJournals(journals map[string][]Line) error { //nolint:gocyclo // one write in the order that its crash safety rests on
 	if len(journals) == 0 {
 		return nil
 	}

@@ -242,7 +242,7 @@ func (l *loop) answered(c *conn, e *end, ev uint32) {
 }
 
 // step moves what there is, in both directions.
-func (l *loop) step(c *conn) {
+func (l *loop) step(c *conn) { //nolint:gocyclo // the states of a connection, which read best in one place
 	out, errno := l.pump(&c.up, &c.client, &c.backend)
 	switch out {
 	case noRead:

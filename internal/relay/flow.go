@@ -18,9 +18,9 @@ const (
 // end is one socket of a connection.
 type end struct {
 	fd int
-	// in and out: the kernel has said, and nothing has shown since, that there may be
-	// something to read, or room to write. Events are edge-triggered.
-	in, out bool
+	// in: the kernel has said, and nothing has shown since, that there may be something
+	// to read. Events are edge-triggered.
+	in bool
 	// over: the other side has ended or is gone, so reading goes on until it says so.
 	over bool
 	// strict: a short read does not prove that nothing is left: UNIX sockets, and
@@ -54,7 +54,7 @@ const (
 )
 
 // pump moves what there is from src to dst, for one turn at most.
-func (l *loop) pump(f *flow, src, dst *end) (outcome, unix.Errno) {
+func (l *loop) pump(f *flow, src, dst *end) (outcome, unix.Errno) { //nolint:gocyclo // the states of a direction, which read best in one place
 	for range turn {
 		if len(f.pending) > 0 {
 			n, e := sysWrite(dst.fd, f.pending)

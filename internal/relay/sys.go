@@ -31,9 +31,9 @@ func sysAccept(fd int) (int, unix.Errno) {
 	return int(n), e
 }
 
-func sysClose(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+func sysClose(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) } //nolint:errcheck // nothing is left to do about it
 
-func sysShutdown(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
+func sysShutdown(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) } //nolint:errcheck // nothing is left to do about it
 
 // reset makes the close of a TCP socket a reset.
 func reset(fd int) {

@@ -73,11 +73,11 @@ func (w wire) send(m message, fds ...int) error {
 func (w wire) receive(buf []byte) (message, []int, error) {
 	rights := make([]byte, unix.CmsgSpace(mostFiles*4))
 	n, nr, flags, _, err := unix.Recvmsg(w.fd, buf, rights, unix.MSG_CMSG_CLOEXEC)
-	for err == unix.EINTR {
+	for errors.Is(err, unix.EINTR) {
 		n, nr, flags, _, err = unix.Recvmsg(w.fd, buf, rights, unix.MSG_CMSG_CLOEXEC)
 	}
 	switch {
-	case err == unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		return message{}, nil, errors.New("no answer in time")
 	case err != nil:
 		return message{}, nil, fmt.Errorf("receive a message of the handover: %w", err)
