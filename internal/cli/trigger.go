@@ -2,11 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,6 +190,7 @@ type fetchedResult struct {
 func (c *command) triggerRefresh() *cobra.Command {
 	var root string
 	var force bool
+	var linger time.Duration
 	cmd := &cobra.Command{
 		Use:   "refresh",
 		Short: "Fetch what the listener needs to verify messages",
@@ -223,12 +226,27 @@ fetched again.`,
 				age = 0
 			}
 			r := fetchedResult{append([]trigger.Fetched{}, set.Refresh(cmd.Context(), trigger.HTTP{}, age)...), settled.list}
+			// The unit is started again as long as a message waits.
+			if slices.ContainsFunc(settled.list, func(s trigger.Settled) bool { return s.Outcome == trigger.OutcomeWaits }) {
+				pause(cmd.Context(), linger)
+			}
 			return c.printFetched(r)
 		},
 	}
 	c.rootFlag(cmd, &root)
 	cmd.Flags().BoolVar(&force, "force", false, "fetch what is younger than an hour, too")
+	cmd.Flags().DurationVar(&linger, "linger", 0, "stay for this long while a message waits for what could not be fetched; for the unit")
 	return cmd
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 func (c *command) printFetched(r fetchedResult) error {

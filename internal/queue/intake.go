@@ -201,7 +201,7 @@ func (in *intake) take(ev landfast.Event) {
 		end(Closed, "", ev.Closed)
 		return
 	}
-	if by, ok := in.duplicateOf(ev, now); ok { //nolint:gocyclo // a list of the ways in which one event is another
+	if by, ok := in.duplicateOf(ev, now); ok {
 		end(Duplicate, by, "it was sent before, as "+by)
 		return
 	}
@@ -215,7 +215,7 @@ func (in *intake) take(ev landfast.Event) {
 
 // duplicateOf gives the event that ev repeats. Whoever repeats one by hand (Of)
 // means it.
-func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) {
+func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) { //nolint:gocyclo // a list of the ways in which one event is another
 	if ev.Of != "" && ev.Action != landfast.ActionCancel {
 		return "", false
 	}

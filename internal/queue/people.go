@@ -105,7 +105,7 @@ func (q *Queue) Replay(ctx context.Context, id, actor string) (string, error) {
 		return refuse("it took back another one", "")
 	}
 	ev := e.Event
-	ev.ID, ev.Delivery, ev.Closed, ev.Of = "", "", "", id
+	ev.ID, ev.Delivery, ev.Content, ev.Closed, ev.Of = "", "", "", "", id
 	ev.Received, ev.Actor = q.opts.Now().UTC(), actor
 	w, err := OpenWriterAt(q.spool, q.opts.Now)
 	if err != nil {

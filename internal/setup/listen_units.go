@@ -77,7 +77,7 @@ func (m *maker) verifier() {
 	}, "timers.target")
 	m.unit("landfast-verify.service", "Service", "Verify messages that wait", append([]line{
 		{"Type", "oneshot", 0},
-		{"ExecStart", m.command("trigger", "refresh"), 0},
+		{"ExecStart", m.command("trigger", "refresh", "--linger", "1m"), 0},
 		{"User", worker, 0},
 		{"Group", worker, 0},
 		{"SupplementaryGroups", listen, 0},
@@ -87,8 +87,7 @@ func (m *maker) verifier() {
 	}, drop(sandbox("AF_UNIX AF_INET AF_INET6"), "PrivateUsers", "ProcSubset")...), "",
 		line{"After", "network-online.target", 0},
 		line{"Wants", "network-online.target", 0},
-		line{"StartLimitIntervalSec", "1min", 0},
-		line{"StartLimitBurst", "5", 0})
+		line{"StartLimitIntervalSec", "0", 0})
 }
 
 func drop(lines []line, names ...string) []line {
