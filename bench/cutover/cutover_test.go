@@ -22,6 +22,7 @@ import (
 var (
 	write   = flag.Bool("write", false, "write docs/reference/bench-cutover.md and its plot")
 	deploys = flag.Int("deploys", 6, "how many deployments of the Go app each way makes, and a third of it of the others")
+	only    = flag.String("apps", "go node python", "which apps")
 	backs   = flag.Int("rollbacks", 2, "how many rollbacks where a way has them")
 )
 
@@ -94,6 +95,9 @@ func BenchmarkCutover(b *testing.B) {
 	for b.Loop() {
 		rows = nil
 		for i, a := range apps {
+			if !slices.Contains(strings.Fields(*only), a.name) {
+				continue
+			}
 			n := *deploys
 			if i > 0 {
 				n = max(1, n/3)

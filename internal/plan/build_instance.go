@@ -78,6 +78,11 @@ func (b *builder) anchor(s *landfast.Service) {
 	// It does not fail with the instance, which systemd starts again after its
 	// RestartSec=: behind a socket it would be triggered again at once, and for ever.
 	sec.Add("ExecStart", b.ok("service")(unit.Command("-", []string{"/bin/sh", "-c", script, b.app.Paths.Current})))
+	if s.Socket != nil {
+		// The socket is handed to the anchor as well, and systemd would take O_NONBLOCK
+		// off it then, which whoever waits for connections on it relies on.
+		sec.Add("NonBlocking", "yes")
+	}
 	// Whoever stops the app waits until the release has finished.
 	sec.Add("ExecStop", b.ok("service")(unit.Command("-", []string{"/bin/systemctl", "--no-pager", "stop", s.InstancePrefix() + "*.service"})))
 	// The release's own start and stop have a limit.

@@ -72,6 +72,10 @@ func TestHandoff(t *testing.T) {
 		a := h.handoff("\n[smoke]\n\"/\" = 200\n")
 		a.deploy("web-1.tar.gz").code0()
 		a.isWell()
+		// 04000 is O_NONBLOCK: nothing that systemd starts may take it off the socket.
+		if flags := a.sh("sed -n 's/^flags:.*\\(.\\)...$/\\1/p' /proc/" + a.property(a.instance(), "MainPID") + "/fdinfo/3 || true"); flags != "" && flags[0] < '4' {
+			a.t.Errorf("the socket blocks: flags …%s…", flags)
+		}
 		clients := a.load()
 		socket := a.property("web.socket", "InvocationID")
 		a.unhurt(clients, "next", "2", func() {
