@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -115,7 +116,7 @@ func ask(c net.Conn, request, buf []byte, keep bool) error {
 		got, err := c.Read(buf[n:])
 		n += got
 		switch {
-		case err == io.EOF && !keep && whole(buf[:n]):
+		case errors.Is(err, io.EOF) && !keep && whole(buf[:n]):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read an answer: %w", err)
