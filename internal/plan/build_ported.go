@@ -153,7 +153,7 @@ func (b *builder) relayProcess(f *unit.File, dir string) {
 	sec := f.Section("Service")
 	sec.Add("Type", "notify")
 	// A relay that is replaced tells systemd of the process that takes its place.
-	sec.Add("NotifyAccess", "all")
+	sec.Add("NotifyAccess", "main")
 	sec.Add("ExecStart", b.ok("cutover")(unit.Command("", argv)))
 	sec.Add("ExecReload", b.programPath()+" relay --replace ${MAINPID}")
 	sec.Add("Restart", "always")
@@ -163,6 +163,11 @@ func (b *builder) relayProcess(f *unit.File, dir string) {
 	sec.Add("NonBlocking", "yes")
 	sec.Add("LimitNOFILE", "65535")
 	b.add(f, "Service", "DynamicUser", "yes")
+	// The filter meets the sockets that it opens itself: it reaches nobody but this host.
+	b.add(f, "Service", "IPAddressDeny", "any")
+	b.add(f, "Service", "IPAddressAllow", "localhost")
+	b.add(f, "Service", "ProcSubset", "pid")
+	b.add(f, "Service", "UMask", "0077")
 	b.add(f, "Service", "BindReadOnlyPaths", b.ok("cutover")(unit.Path(dir))+":"+inRelay)
 	lines, err := unit.Profile("strict")
 	if err != nil {

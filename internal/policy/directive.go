@@ -34,7 +34,7 @@ var harmlessLines = map[string]string{
 		LimitSIGPENDING LimitMSGQUEUE
 		CPUAccounting CPUWeight StartupCPUWeight CPUQuota CPUQuotaPeriodSec CPUShares AllowedCPUs MemoryAccounting MemoryMin MemoryLow
 		MemoryHigh MemoryMax MemorySwapMax MemoryZSwapMax MemoryLimit TasksAccounting TasksMax IOAccounting IOWeight StartupIOWeight
-		IPAccounting IPAddressDeny ManagedOOMSwap ManagedOOMMemoryPressure ManagedOOMMemoryPressureLimit ManagedOOMPreference
+		IPAccounting IPAddressAllow IPAddressDeny ProcSubset ManagedOOMSwap ManagedOOMMemoryPressure ManagedOOMMemoryPressureLimit ManagedOOMPreference
 		Nice OOMScoreAdjust CoredumpFilter IgnoreSIGPIPE TimerSlackNSec CPUSchedulingPolicy IOSchedulingClass IOSchedulingPriority
 		RuntimeDirectoryMode RuntimeDirectoryPreserve StateDirectoryMode CacheDirectoryMode LogsDirectoryMode ConfigurationDirectoryMode
 		InaccessiblePaths ReadOnlyPaths NoExecPaths RemoveIPC KeyringMode MountAPIVFS PrivateNetwork`,

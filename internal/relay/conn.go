@@ -242,51 +242,52 @@ func (l *loop) answered(c *conn, e *end, ev uint32) {
 }
 
 // step moves what there is, in both directions.
-func (l *loop) step(c *conn) { //nolint:gocyclo // the states of a connection, which read best in one place
-	out, errno := l.pump(&c.up, &c.client, &c.backend)
-	switch out {
-	case noRead:
+func (l *loop) step(c *conn) {
+	up, errno := l.pump(&c.up, &c.client, &c.backend)
+	silent := !c.up.moved && !c.down.moved
+	switch {
+	case up == noRead:
 		l.abort(c)
 		return
-	case noWrite:
-		if !c.up.moved && !c.down.moved {
-			c.up.pending = nil // at most a header
-			l.again(c, errno)
-			return
-		}
+	case up == noWrite && silent:
+		l.anew(c, errno)
+		return
+	case up == noWrite:
 		l.drop(&c.up)
 		c.failed = c.failed || errno == unix.ECONNRESET
-		out = again
+		up = again
 	}
-	more := out == again
-	out, errno = l.pump(&c.down, &c.backend, &c.client)
-	switch out {
-	case noRead:
-		if !c.up.moved && !c.down.moved {
-			c.up.pending = nil
-			l.again(c, errno)
-			return
-		}
-		l.abort(c)
-		return
-	case noWrite:
+	down, errno := l.pump(&c.down, &c.backend, &c.client)
+	switch {
+	case down == noRead && silent && !c.down.moved:
+		l.anew(c, errno)
+	case down == noRead, down == noWrite:
 		l.abort(c) // whoever cannot read any more asks for nothing either
-		return
+	default:
+		l.settle(c, up == again || down == again)
 	}
-	more = more || out == again
+}
+
+// settle decides what is next for a connection that has moved what it could.
+func (l *loop) settle(c *conn, more bool) {
 	switch {
 	case c.failed && c.down.eof && len(c.down.pending) == 0:
 		l.abort(c)
 	case c.up.ended() && c.down.ended():
 		l.close(c)
+	case more && !c.queued:
+		c.queued = true
+		l.ready = append(l.ready, c)
 	case more:
-		if !c.queued {
-			c.queued = true
-			l.ready = append(l.ready, c)
-		}
 	case c.up.dropped && c.down.ended() && c.index < 0:
 		l.startTimer(c, l.now.Add(lingering))
 	}
+}
+
+// anew makes another attempt when nothing was said in this one.
+func (l *loop) anew(c *conn, cause error) {
+	c.up.pending = nil // at most a header
+	l.again(c, cause)
 }
 
 // drop makes a direction throw away what comes.

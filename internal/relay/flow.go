@@ -54,55 +54,64 @@ const (
 )
 
 // pump moves what there is from src to dst, for one turn at most.
-func (l *loop) pump(f *flow, src, dst *end) (outcome, unix.Errno) { //nolint:gocyclo // the states of a direction, which read best in one place
+func (l *loop) pump(f *flow, src, dst *end) (out outcome, e unix.Errno) {
 	for range turn {
-		if len(f.pending) > 0 {
-			n, e := sysWrite(dst.fd, f.pending)
-			if e == unix.EAGAIN {
-				l.watch(dst)
-				return waits, 0
-			}
-			if e != 0 {
-				return noWrite, e
-			}
-			if f.pending = f.pending[n:]; len(f.pending) > 0 {
-				continue
-			}
-			f.pending = nil
-		}
-		if f.pipe != nil && f.pipe.n > 0 {
-			if out, e := l.unload(f, dst); out != again {
-				return out, e
-			}
-			continue
-		}
-		if f.eof {
-			l.release(f)
-			if !f.shut && !f.dropped {
-				sysShutdown(dst.fd)
-				f.shut = true
-			}
+		switch {
+		case len(f.pending) > 0:
+			out, e = l.flush(f, dst)
+		case f.pipe != nil && f.pipe.n > 0:
+			out, e = l.unload(f, dst)
+		case f.eof:
+			l.finish(f, dst)
 			return waits, 0
-		}
-		if !src.in {
+		case !src.in:
 			l.release(f)
 			return waits, 0
+		case l.streams(f):
+			out, e = l.load(f, src)
+		default:
+			out, e = l.copy(f, src, dst)
 		}
-		if f.pipe == nil && f.full >= streamAfter && !f.dropped {
-			f.pipe = l.pipes.get() // nil: copying does it as well
-			f.full = 0
-		}
-		if f.pipe != nil {
-			if e := l.load(f, src); e != 0 {
-				return noRead, e
-			}
-			continue
-		}
-		if out, e := l.copy(f, src, dst); out != again {
+		if out != again {
 			return out, e
 		}
 	}
 	return again, 0
+}
+
+// flush writes what was read before.
+func (l *loop) flush(f *flow, dst *end) (outcome, unix.Errno) {
+	n, e := sysWrite(dst.fd, f.pending)
+	switch e {
+	case 0:
+	case unix.EAGAIN:
+		l.watch(dst)
+		return waits, 0
+	default:
+		return noWrite, e
+	}
+	if f.pending = f.pending[n:]; len(f.pending) == 0 {
+		f.pending = nil
+	}
+	return again, 0
+}
+
+// finish tells the destination that there is no more.
+func (l *loop) finish(f *flow, dst *end) {
+	l.release(f)
+	if !f.shut && !f.dropped {
+		sysShutdown(dst.fd)
+		f.shut = true
+	}
+}
+
+// streams tells whether what comes goes through a pipe.
+func (l *loop) streams(f *flow) bool {
+	if f.pipe == nil && f.full >= streamAfter && !f.dropped {
+		f.pipe = l.pipes.get() // nil: copying does it as well
+		f.full = 0
+	}
+	return f.pipe != nil
 }
 
 // copy moves one buffer.
@@ -142,7 +151,7 @@ func (l *loop) copy(f *flow, src, dst *end) (outcome, unix.Errno) {
 }
 
 // load fills the pipe.
-func (l *loop) load(f *flow, src *end) unix.Errno {
+func (l *loop) load(f *flow, src *end) (outcome, unix.Errno) {
 	n, e := sysSplice(src.fd, f.pipe.w, pipeSize)
 	switch {
 	case e == unix.EAGAIN:
@@ -151,14 +160,14 @@ func (l *loop) load(f *flow, src *end) unix.Errno {
 		l.release(f)
 		f.full = -1 << 30
 	case e != 0:
-		return e
+		return noRead, e
 	case n == 0:
 		f.eof, src.in = true, false
 	default:
 		f.moved = true
 		f.pipe.n = n
 	}
-	return 0
+	return again, 0
 }
 
 // unload empties the pipe.

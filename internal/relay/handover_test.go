@@ -86,7 +86,7 @@ func TestHandOver(t *testing.T) {
 		w.eventually("it waits", func() bool { return strings.Contains(w.said(), "clients wait") })
 
 		release := make(chan struct{})
-		stream := bytes.Repeat([]byte("0123456789abcdef+stream"), 1<<20)
+		stream := bytes.Repeat([]byte("0123456789abcdef+stream"), 1<<19)
 		address, _ := w.app(private, func(c net.Conn) {
 			line, _ := readLine(c)
 			switch line {

@@ -26,6 +26,7 @@ type loop struct {
 	open   int
 
 	stopped bool // accepts no more, ends with its last connection
+	busy    bool // had events when it last waited
 	paused  bool // accepts nothing until others have ended
 
 	mu   sync.Mutex
@@ -83,16 +84,38 @@ func (l *loop) run() error {
 	l.now = time.Now()
 	for !l.stopped || l.open > 0 {
 		l.resume()
-		n, err := unix.EpollWait(l.epoll, events, l.patience())
-		if err != nil && err != unix.EINTR {
+		n, err := l.wait(events)
+		if err != nil {
 			return fmt.Errorf("wait for events: %w", err)
 		}
 		l.now = time.Now()
-		l.handle(events[:max(n, 0)])
+		l.handle(events[:n])
 		l.turns()
 		l.timers.fire(l.now, l.expired)
 	}
 	return nil
+}
+
+// wait waits for events. A loop that had some will have more soon: it asks for them
+// without the scheduler, which would otherwise hand its processor to nobody and back
+// again for each request, and watch over that every 20 µs.
+func (l *loop) wait(events []unix.EpollEvent) (int, error) {
+	const shortly = 1 // ms: what the collector of garbage waits for this thread at most
+	patience := l.patience()
+	if l.busy && patience != 0 {
+		n, e := sysWait(l.epoll, events, shortly)
+		if e == 0 && n > 0 || e == unix.EINTR {
+			return max(n, 0), nil
+		}
+		l.now = time.Now()
+		patience = l.patience()
+	}
+	n, err := unix.EpollWait(l.epoll, events, patience)
+	l.busy = n > 0
+	if err == unix.EINTR {
+		err = nil
+	}
+	return max(n, 0), err
 }
 
 // patience is how long to wait for events, in milliseconds.

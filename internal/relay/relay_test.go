@@ -260,7 +260,7 @@ func TestServerMaySpeakFirst(t *testing.T) {
 func TestStreams(t *testing.T) {
 	each(t, func(t *testing.T, public, private string) {
 		w := start(t, public, relay.Options{})
-		const size = 24 << 20
+		const size = 6 << 20
 		down := bytes.Repeat([]byte("0123456789abcdef-down"), size/21)
 		address, _ := w.app(private, func(c net.Conn) {
 			var sent sync.WaitGroup

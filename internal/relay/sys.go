@@ -31,9 +31,20 @@ func sysAccept(fd int) (int, unix.Errno) {
 	return int(n), e
 }
 
-func sysClose(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) } //nolint:errcheck // nothing is left to do about it
+// sysWait is epoll_wait(2). The scheduler does not know that the thread waits, so it
+// is for short times.
+func sysWait(epoll int, events []unix.EpollEvent, ms int) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(ms), 0, 0)
+	return int(n), e
+}
 
-func sysShutdown(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) } //nolint:errcheck // nothing is left to do about it
+func sysClose(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) // it is closed whatever it says
+}
+
+func sysShutdown(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) // or it has ended already
+}
 
 // reset makes the close of a TCP socket a reset.
 func reset(fd int) {
