@@ -169,14 +169,15 @@ def main():
     settings = json.loads((HERE / "config.json").read_text())
     notes = Notes(os.path.expandvars(settings["database"]))
     server = Server(listen(), notes)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked in every thread, and waited for: a handler runs in the main thread alone,
+    # which is not woken when the kernel gives the signal to another one.
+    stop = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     loop = threading.Thread(target=server.serve_forever, args=(0.05,))
     loop.start()
     print(f"notes {VERSION} on {server.socket.getsockname()}", flush=True)
     tell("READY=1")
-    stop.wait()
+    signal.sigwait(stop)
     tell("STOPPING=1")
     server.drain()
     loop.join()

@@ -6,6 +6,7 @@ defmodule Drain do
 
   @doc "What gen_tcp needs to listen: the first socket of systemd (sd_listen_fds(3)), or $PORT."
   def listen(options) do
+    :persistent_term.put(:in_progress, :counters.new(1, []))
     # The backlog belongs to the socket, and so to every process that has it: without
     # one, Erlang would set it to 5 for all of them.
     options = [backlog: 1024, reuseaddr: true] ++ options
@@ -50,7 +51,6 @@ defmodule Drain do
   only then does the node, and with it what is idle.
   """
   def on_term(listener, moment \\ 200) do
-    :persistent_term.put(:in_progress, :counters.new(1, []))
     :ok = :gen_event.swap_handler(:erl_signal_server, {:erl_signal_handler, []}, {Drain.Signal, fn -> run(listener, moment) end})
   end
 

@@ -22,7 +22,7 @@ class Worker(ThreadWorker):
         if self.draining:  # systemd tells the whole group, and the master tells it again
             return
         self.draining = True
-        self.cfg.set("keepalive", 0)
+        self.max_keepalived = -1  # too many are kept, so answers say that theirs is not
         for sock in self.sockets:
             self.poller.unregister(sock)
         threading.Thread(target=self.drain, args=(sig, frame), daemon=True).start()

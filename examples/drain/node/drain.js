@@ -32,12 +32,13 @@ exports.drain = (server, moment = 200) => {
     open.forEach(mark)
     // Not server.close(): since Node 19 it closes idle connections at once.
     net.Server.prototype.close.call(server)
-    setTimeout(() => {
+    // Behind the next look at the sockets, so that what has come meanwhile is read.
+    setTimeout(() => setImmediate(() => {
       server.closeIdleConnections()
       open.forEach((res) => {
         const { socket } = res
         res.once('finish', () => socket.end())
       })
-    }, moment)
+    }), moment)
   })
 }

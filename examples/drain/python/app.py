@@ -47,11 +47,12 @@ def main():
     held = list(drain.sockets().values())
     sock = held[0] if held else socket.create_server((os.environ.get("HOST", ""), int(os.environ["PORT"])), backlog=1024)
     server = drain.Server(sock, Handler)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Blocked in every thread, and waited for: a handler runs in the main thread alone,
+    # which is not woken when the kernel gives the signal to another one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=server.serve_forever, args=(0.05,)).start()
     drain.tell("READY=1")
-    stop.wait()
+    signal.sigwait({signal.SIGTERM})
     drain.tell("STOPPING=1")
     if os.environ.get("DRAIN") == "off":  # to see what is lost
         server.shutdown()

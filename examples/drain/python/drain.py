@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def finish(self):
         super().finish()
-        self.server.serves(self.connection)
+        self.server.leaves(self.connection)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -66,10 +66,13 @@ class Server(http.server.ThreadingHTTPServer):
         self.draining = False
         self._over = False
         self._waiting = set()  # connections without a request in progress
+        self._serving = set()  # and those with one
         self._lock = threading.Lock()
 
     def waits(self, connection):
+        """Notes that a connection waits for a request, unless it is to end."""
         with self._lock:
+            self._serving.discard(connection)
             if not self._over:
                 self._waiting.add(connection)
             return not self._over
@@ -77,18 +80,30 @@ class Server(http.server.ThreadingHTTPServer):
     def serves(self, connection):
         with self._lock:
             self._waiting.discard(connection)
+            self._serving.add(connection)
 
-    def drain(self, moment=0.2):
+    def leaves(self, connection):
+        with self._lock:
+            self._waiting.discard(connection)
+            self._serving.discard(connection)
+
+    def drain(self, moment=0.2, most=30):
         """End without losing a request.
 
         The order matters: every answer from now on tells its client not to use the
         connection again; no new connection is taken, so those that arrive are the next
-        process's; clients get a moment to hear it. What waits for a request even then
-        is closed for reading, which leaves one that has just come readable.
+        process's; and only when nothing has been in progress for a moment, in which
+        clients hear it, is what is idle closed: for reading, which leaves a request that
+        has just come readable.
         """
         self.draining = True
         self.shutdown()
-        time.sleep(moment)
+        began = quiet = time.monotonic()
+        while time.monotonic() < min(quiet + moment, began + most):
+            time.sleep(moment / 10)
+            with self._lock:
+                if self._serving:
+                    quiet = time.monotonic()
         with self._lock:
             self._over = True
             for connection in self._waiting:

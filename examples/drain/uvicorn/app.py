@@ -1,7 +1,10 @@
 """Answers at once, after two seconds (/slow), and bit by bit for two seconds (/stream)."""
 
 import asyncio
+import os
 import pathlib
+
+import uvicorn
 
 import serve
 
@@ -27,5 +30,11 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
+class Plain(serve.Server):
+    """To see what is lost."""
+
+    main_loop = uvicorn.Server.main_loop
+
+
 if __name__ == "__main__":
-    serve.serve(app)
+    serve.serve(app, Plain if os.environ.get("DRAIN") == "off" else serve.Server)

@@ -58,12 +58,11 @@ class Server(uvicorn.Server):
         return marking
 
 
-def serve(app):
+def serve(app, kind=Server):
     config = uvicorn.Config(
         app, fd=held(), host=os.environ.get("HOST", "0.0.0.0"), port=int(os.environ.get("PORT", "8000")),
         timeout_keep_alive=75, access_log=False,
     )
-    server = (uvicorn.Server if os.environ.get("DRAIN") == "off" else Server)(config)
-    if isinstance(server, Server):
-        config.app = server.marked(app)
+    server = kind(config)
+    config.app = server.marked(app)
     server.run()
