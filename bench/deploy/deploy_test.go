@@ -212,7 +212,7 @@ func (m *machine) measure(w io.Writer, p place) {
 	if err := deploy.WriteTable(w, rows); err != nil {
 		m.Fatal(err)
 	}
-	_, _ = fmt.Fprintf(w, "\nLandfast's steps from a directory (medians; `restart` has the app's own stop and start in it):")
+	_, _ = fmt.Fprintf(w, "\nLandfast's steps from a directory (medians; `cutover` has the app's own stop and start in it):")
 	for i, name := range order {
 		median, _, _ := deploy.Median(steps[name])
 		if i > 0 {

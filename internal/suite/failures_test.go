@@ -22,13 +22,13 @@ func ills(port int) []ill {
 	http := "[health]\nhttp = \"/healthz\"\ninterval = \"20ms\"\ntimeout = \"2s\""
 	return []ill{
 		{
-			"exits", "exit", nil, "restart",
+			"exits", "exit", nil, "cutover",
 			[]string{"the process exited with status 3", "cannot open the database: no such table"},
 		},
 		{
 			"never-ready", "mute",
 			[]string{"[service]\ncommand = \"" + wellKnown + "\"\ntype = \"notify\"\nstart_timeout = \"1s\""},
-			"restart",
+			"cutover",
 			[]string{"did not become ready", "warming up, for ever"},
 		},
 		{
@@ -70,7 +70,7 @@ func ills(port int) []ill {
 		{
 			"no-user", "",
 			[]string{"[systemd.Service]\nSupplementaryGroups = \"nobody-has-it\""},
-			"restart",
+			"cutover",
 			[]string{"status 216"},
 		},
 	}
@@ -132,7 +132,7 @@ func (a *app) laterFails(tt ill) {
 	}
 	a.same("a failed deployment was not undone", before, a.state())
 	last := a.deployments()[0]
-	if last.Status != landfast.StatusRolledBack || last.Failure == nil || last.Failure.Step != tt.step || !slices.Contains(last.Failure.Undone, tt.step) && tt.step != "restart" {
+	if last.Status != landfast.StatusRolledBack || last.Failure == nil || last.Failure.Step != tt.step || !slices.Contains(last.Failure.Undone, tt.step) && tt.step != "cutover" {
 		a.t.Errorf("what is remembered: %+v %+v", last, last.Failure)
 	}
 	a.landfast("show", a.name, "last").code0().says("failed at the step "+tt.step, old+" is live again").says(tt.says...)

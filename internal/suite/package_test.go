@@ -117,7 +117,7 @@ func TestAStagedReleaseStartsWithTheMachine(t *testing.T) {
 		// The machine itself, seen as a tree that is not running: what systemd and
 		// the accounts are is found in it.
 		h.sh("mkdir /mnt/image; mount --bind / /mnt/image")
-		a.deploy("1", "--root", "/mnt/image").code0().says("is current below /mnt/image").silentOn("restart", "health ")
+		a.deploy("1", "--root", "/mnt/image").code0().says("is current below /mnt/image").silentOn("cutover", "health ")
 		a.landfast("plan", "--root", "/mnt/image").code0().says("nothing to change")
 		h.active("web.service", "inactive enabled")
 
