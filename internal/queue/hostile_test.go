@@ -27,7 +27,7 @@ func expired(t *testing.T) context.Context {
 func TestHostileEntries(t *testing.T) {
 	w := newWorld(t, queue.Options{})
 	dir := w.spool + "/web/new/"
-	secret := t.TempDir() + "/secret"
+	secret := quick(t) + "/secret"
 	good, err := json.Marshal(push(1, "x"))
 	must(t, err)
 	must(t, os.WriteFile(secret, good, 0o600))
