@@ -245,7 +245,7 @@ func (in *intake) cancel(ev landfast.Event, now time.Time, end func(State, strin
 		if w.Event.ID != ev.Of {
 			continue
 		}
-		if w.State == Running {
+		if w.State == Running || w.Interrupted {
 			end(Closed, ev.Of, "it came too late: "+ev.Of+" is running")
 			return
 		}
@@ -294,6 +294,7 @@ func (in *intake) supersede() {
 		by := newest[groupOf(w.Event)]
 		switch {
 		case w.State == Running:
+		case w.Interrupted && w.Event.ID > applied: // it may have been applied, and is settled first
 		case w.Event.ID < applied:
 			in.end(i, Line{Time: now, State: Superseded, By: applied, Reason: "a newer event was applied: " + applied})
 		case by > w.Event.ID:

@@ -67,17 +67,27 @@ func quick(t testing.TB) string {
 
 func newWorld(t testing.TB, o queue.Options) *world {
 	t.Helper()
-	w := &world{t: t, spool: quick(t), clock: newClock(), opts: o}
+	w := makeWorld(t, quick(t), o)
+	t.Cleanup(w.close)
+	return w
+}
+
+func makeWorld(t testing.TB, spool string, o queue.Options) *world {
+	t.Helper()
+	w := &world{t: t, spool: spool, clock: newClock(), opts: o}
 	w.opts.Now = w.clock.now
 	w.opts.Jitter = func() float64 { return 0.5 }
 	must(t, queue.Make(w.spool, app, -1, -1, -1))
 	var err error
 	w.w, err = queue.OpenWriterAt(w.spool, w.clock.now)
 	must(t, err)
-	t.Cleanup(func() { must(t, w.w.Close()) })
 	w.reopen()
-	t.Cleanup(func() { must(t, w.q.Close()) })
 	return w
+}
+
+func (w *world) close() {
+	must(w.t, w.w.Close())
+	must(w.t, w.q.Close())
 }
 
 // reopen is the death of the worker, and another one.
@@ -368,20 +378,26 @@ func TestRetryDoesNotBlock(t *testing.T) {
 	w.done(w.claims(a))
 }
 
-// A worker that dies is found out about; one that always dies is given up.
+// What a dead worker was at comes first, as if nothing had happened. One at which
+// workers always die has to wait, and is given up in the end.
 func TestDeadWorker(t *testing.T) {
-	w := newWorld(t, queue.Options{Attempts: 3})
+	w := newWorld(t, queue.Options{Attempts: 5})
 	id := w.enqueue(push(1, "main"))
+	later := w.enqueue(push(2, "next"))
 	for attempt := 1; attempt <= 3; attempt++ {
 		if c := w.claims(id); c.Attempt != attempt {
 			t.Fatalf("attempt %d, want %d", c.Attempt, attempt)
 		}
 		w.reopen()
-		w.claims("")
-		w.clock.step(time.Hour)
 	}
-	w.claims("")
-	w.is(id, queue.Failed, "died while it was at it (given up after 3 attempts)")
+	must(t, w.claims(later).Fail(t.Context(), "x"))
+	for range 2 {
+		w.clock.step(time.Hour)
+		w.claims(id)
+		w.reopen()
+		w.claims("")
+	}
+	w.is(id, queue.Failed, "died while it was at it (given up after 5 attempts)")
 }
 
 func TestOneWorker(t *testing.T) {
