@@ -230,6 +230,12 @@ func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok b
 			}
 		}
 	}
+	return in.echoOf(ev, now)
+}
+
+// echoOf gives the event that was applied last, if ev is the same from another
+// sender.
+func (in *intake) echoOf(ev landfast.Event, now time.Time) (id string, ok bool) {
 	last := in.q.seen.last
 	c := contentOf(ev)
 	byHand := ev.Provider == "api" || ev.Provider == "hand" || ev.Force

@@ -81,11 +81,20 @@ func Calls(t *testing.T, act, dir string) []Call {
 // before one of its calls, and checks what is left; and so for every call.
 func Everywhere(t *testing.T, act string, prepare, check func(t *testing.T, dir string)) {
 	t.Helper()
+	EveryNth(t, 1, act, prepare, check)
+}
+
+// EveryNth is Everywhere at every nth call, for acts with very many.
+func EveryNth(t *testing.T, n int, act string, prepare, check func(t *testing.T, dir string)) {
+	t.Helper()
 	first := t.TempDir()
 	prepare(t, first)
 	calls := Calls(t, act, first)
 	check(t, first)
-	for _, call := range calls {
+	for i, call := range calls {
+		if i%n != 0 {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s-%d", call.Name, call.Nth), func(t *testing.T) {
 			dir := t.TempDir()
 			prepare(t, dir)
@@ -102,14 +111,17 @@ func Everywhere(t *testing.T, act string, prepare, check func(t *testing.T, dir 
 	}
 }
 
-// FailEverywhere prepares a directory, does an act in it of which one call fails
+// FailEveryNth prepares a directory, does an act in it of which one call fails
 // with that error (a name as of errno(3)), and checks what is left and whether
-// the act has said so; and so for every call.
-func FailEverywhere(t *testing.T, act, errno string, prepare func(t *testing.T, dir string), check func(t *testing.T, dir string, failed bool)) {
+// the act has said so; and so for every nth call.
+func FailEveryNth(t *testing.T, n int, act, errno string, prepare func(t *testing.T, dir string), check func(t *testing.T, dir string, failed bool)) {
 	t.Helper()
 	first := t.TempDir()
 	prepare(t, first)
-	for _, call := range Calls(t, act, first) {
+	for i, call := range Calls(t, act, first) {
+		if i%n != 0 {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s-%d", call.Name, call.Nth), func(t *testing.T) {
 			dir := t.TempDir()
 			prepare(t, dir)
