@@ -20,8 +20,9 @@ import (
 // The numbers of accounts that systemd gives to DynamicUser= (systemd.exec(5)).
 const dynamicFirst, dynamicLast = 61184, 65519
 
-// batch is how many events are taken in with one flush.
-const batch = 1024
+// batch is how many events are taken in with one flush. A worker that is killed
+// again and again still gets ahead by as many.
+const batch = 128
 
 // takeIn moves what lies in new to cur and done, oldest first, and what is no
 // event to failed. Killed anywhere, doing it again ends the same.
