@@ -216,7 +216,7 @@ func (in *intake) take(ev landfast.Event) {
 
 // duplicateOf gives the event that ev repeats. Whoever repeats one by hand (Of)
 // means it.
-func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) { //nolint:gocyclo // a list of the ways in which one event is another
+func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) {
 	if ev.Of != "" && ev.Action != landfast.ActionCancel {
 		return "", false
 	}
