@@ -46,13 +46,16 @@ func queued(root string) ([]string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &landfast.Error{Kind: landfast.NotFound, Msg: "this host takes no events", Hint: "`sudo landfast setup APP` makes it ready"}
 	}
+	if err != nil {
+		return nil, unreadable("read "+queue.Spool, err)
+	}
 	var apps []string
 	for _, e := range entries {
 		if e.IsDir() && setupNames.MatchString(e.Name()) {
 			apps = append(apps, e.Name())
 		}
 	}
-	return apps, unreadable("read "+queue.Spool, err)
+	return apps, nil
 }
 
 // queueList is `landfast queue list`.

@@ -40,8 +40,15 @@ func (q *Queue) Claim(ctx context.Context) (*Claim, error) {
 			return err
 		}
 		now := q.opts.Now()
+		from := ""
 		for _, w := range waiting {
-			if w.Next.After(now) {
+			if w.Interrupted {
+				from = w.Event.ID
+			}
+		}
+		for _, w := range waiting {
+			// What may have taken effect is settled before anything older.
+			if w.Next.After(now) || w.Event.ID < from {
 				continue
 			}
 			c, err = q.begin(w, now)
@@ -115,24 +122,51 @@ func (q *Queue) waiting() ([]Entry, error) {
 	return waiting, nil
 }
 
+// suspect is how often a worker may die at an event before that event is suspected
+// to be why, and has to wait.
+const suspect = 3
+
 // recover finds the claim of a worker that died: it waits again, unless that
 // has happened too often.
 func (q *Queue) recover(waiting []Entry) ([]Entry, error) {
 	var kept []Entry
+	lost := ""
 	for _, w := range waiting {
 		if w.State != Running {
 			kept = append(kept, w)
 			continue
 		}
 		l := q.again(w.Attempts, "the worker died while it was at it")
+		l.Interrupted = l.State == Retrying
+		if l.State == Retrying && w.Attempts < suspect {
+			l.Next = l.Time // before any newer one, as if nothing had happened
+		}
 		if err := q.write(w.Event.ID, l); err != nil {
 			return nil, err
 		}
 		if l.State == Failed {
+			lost = w.Event.ID
 			continue
 		}
 		w.apply(l)
 		kept = append(kept, w)
+	}
+	return q.endOlder(kept, lost)
+}
+
+// endOlder ends those that are older than one that was given up and may have
+// taken effect all the same.
+func (q *Queue) endOlder(waiting []Entry, lost string) ([]Entry, error) {
+	var kept []Entry
+	for _, w := range waiting {
+		if w.Event.ID >= lost || w.State == Running {
+			kept = append(kept, w)
+			continue
+		}
+		l := Line{Time: q.opts.Now(), State: Superseded, By: lost, Reason: "a newer event may have been applied: " + lost}
+		if err := q.end(w.Event.ID, l); err != nil {
+			return nil, err
+		}
 	}
 	return kept, nil
 }

@@ -182,7 +182,11 @@ func deliveryOf(ev landfast.Event) string {
 	if ev.Delivery == "" {
 		return ""
 	}
-	return hash(ev.Provider, ev.Trigger, ev.Delivery, string(ev.Action), ev.Repository, ev.Ref, ev.Commit, ev.Location, ev.Digest, ev.Release, ev.Of)
+	of := ev.Of
+	if ev.Action != landfast.ActionCancel {
+		of = "" // who repeats a delivery by hand uses it up, too
+	}
+	return hash(ev.Provider, ev.Trigger, ev.Delivery, string(ev.Action), ev.Repository, ev.Ref, ev.Commit, ev.Location, ev.Digest, ev.Release, of)
 }
 
 // hash is of a list of texts, not of their sum.

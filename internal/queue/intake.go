@@ -20,8 +20,9 @@ import (
 // The numbers of accounts that systemd gives to DynamicUser= (systemd.exec(5)).
 const dynamicFirst, dynamicLast = 61184, 65519
 
-// batch is how many events are taken in with one flush.
-const batch = 1024
+// batch is how many events are taken in with one flush. A worker that is killed
+// again and again still gets ahead by as many.
+const batch = 128
 
 // takeIn moves what lies in new to cur and done, oldest first, and what is no
 // event to failed. Killed anywhere, doing it again ends the same.
@@ -215,7 +216,7 @@ func (in *intake) take(ev landfast.Event) {
 
 // duplicateOf gives the event that ev repeats. Whoever repeats one by hand (Of)
 // means it.
-func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) { //nolint:gocyclo // a list of the ways in which one event is another
+func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok bool) {
 	if ev.Of != "" && ev.Action != landfast.ActionCancel {
 		return "", false
 	}
@@ -230,6 +231,12 @@ func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok b
 			}
 		}
 	}
+	return in.echoOf(ev, now)
+}
+
+// echoOf gives the event that was applied last, if ev is the same from another
+// sender.
+func (in *intake) echoOf(ev landfast.Event, now time.Time) (id string, ok bool) {
 	last := in.q.seen.last
 	c := contentOf(ev)
 	byHand := ev.Provider == "api" || ev.Provider == "hand" || ev.Force
@@ -245,7 +252,7 @@ func (in *intake) cancel(ev landfast.Event, now time.Time, end func(State, strin
 		if w.Event.ID != ev.Of {
 			continue
 		}
-		if w.State == Running {
+		if w.State == Running || w.Interrupted {
 			end(Closed, ev.Of, "it came too late: "+ev.Of+" is running")
 			return
 		}
@@ -294,6 +301,7 @@ func (in *intake) supersede() {
 		by := newest[groupOf(w.Event)]
 		switch {
 		case w.State == Running:
+		case w.Interrupted && w.Event.ID > applied: // it may have been applied, and is settled first
 		case w.Event.ID < applied:
 			in.end(i, Line{Time: now, State: Superseded, By: applied, Reason: "a newer event was applied: " + applied})
 		case by > w.Event.ID:

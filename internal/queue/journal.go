@@ -61,6 +61,8 @@ type Line struct {
 	Next    time.Time       `json:"next,omitzero"`     // retrying: not before
 	Outcome *Outcome        `json:"outcome,omitempty"` // done
 	Text    string          `json:"text,omitempty"`
+
+	Interrupted bool `json:"interrupted,omitempty"` // retrying: the worker died, perhaps behind its effect
 }
 
 // Entry is what is known of one event.
@@ -74,6 +76,8 @@ type Entry struct {
 	Next     time.Time      `json:"next,omitzero"`
 	Outcome  *Outcome       `json:"outcome,omitempty"`
 	Lines    []Line         `json:"lines,omitempty"` // as far as they were asked for
+
+	Interrupted bool `json:"interrupted,omitempty"` // the worker died at it: it may have taken effect
 }
 
 // apply adds a line to what is known.
@@ -85,6 +89,7 @@ func (e *Entry) apply(l Line) {
 		return
 	}
 	e.State, e.Since, e.Reason, e.By, e.Next, e.Outcome = l.State, l.Time, l.Reason, l.By, l.Next, l.Outcome
+	e.Interrupted = l.Interrupted
 	if l.State == Running {
 		e.Attempts = l.Attempt
 	}

@@ -105,7 +105,7 @@ func (q *Queue) Replay(ctx context.Context, id, actor string) (string, error) {
 		return refuse("it took back another one", "")
 	}
 	ev := e.Event
-	ev.ID, ev.Delivery, ev.Content, ev.Closed, ev.Of = "", "", "", "", id
+	ev.ID, ev.Closed, ev.Of = "", "", id // its delivery is used up by this one, too
 	ev.Received, ev.Actor = q.opts.Now().UTC(), actor
 	w, err := OpenWriterAt(q.spool, q.opts.Now)
 	if err != nil {
@@ -135,6 +135,11 @@ func (q *Queue) Drop(ctx context.Context, id, actor string) error {
 			}
 			if w.State == Running && q.beingWorkedOn() {
 				return &landfast.Error{Kind: landfast.Conflict, Msg: fmt.Sprintf("event %s of %s is running", id, q.app), Hint: "wait until it has ended"}
+			}
+			if w.Interrupted || w.State == Running {
+				if _, err := q.endOlder(waiting, id); err != nil {
+					return err
+				}
 			}
 			return q.end(id, Line{Time: q.opts.Now(), State: Dropped, Reason: plain("dropped by " + actor)})
 		}

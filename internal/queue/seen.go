@@ -89,7 +89,11 @@ func (s *seen) note(m mark) {
 			s.applied, s.last = m.ID, m
 		}
 	}
-	if m.Delivery != "" {
+	if m.Delivery == "" {
+		return
+	}
+	// Once used up, a delivery stays so, whatever becomes of repetitions.
+	if heir, ok := s.heir(m.Delivery); !ok || !s.done[heir] || m.By == "" {
 		s.of[m.Delivery] = m.ID
 	}
 }

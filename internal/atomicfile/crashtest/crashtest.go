@@ -24,7 +24,7 @@ import (
 // changing are the system calls that change a file system or flush it. Those
 // with a question mark are not known everywhere.
 const changing = "openat,mkdirat,?renameat,renameat2,symlinkat,linkat,unlinkat," +
-	"write,ftruncate,fchown,fchownat,fchmod,fchmodat,?fchmodat2,fsync,fdatasync,syncfs,mount,?bpf"
+	"write,pwrite64,ftruncate,fchown,fchownat,fchmod,fchmodat,?fchmodat2,fsync,fdatasync,syncfs,mount,?bpf"
 
 const (
 	envAct = "LANDFAST_CRASHTEST_ACT"
@@ -81,11 +81,20 @@ func Calls(t *testing.T, act, dir string) []Call {
 // before one of its calls, and checks what is left; and so for every call.
 func Everywhere(t *testing.T, act string, prepare, check func(t *testing.T, dir string)) {
 	t.Helper()
+	EveryNth(t, 1, act, prepare, check)
+}
+
+// EveryNth is Everywhere at every nth call, for acts with very many.
+func EveryNth(t *testing.T, n int, act string, prepare, check func(t *testing.T, dir string)) {
+	t.Helper()
 	first := t.TempDir()
 	prepare(t, first)
 	calls := Calls(t, act, first)
 	check(t, first)
-	for _, call := range calls {
+	for i, call := range calls {
+		if i%n != 0 {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s-%d", call.Name, call.Nth), func(t *testing.T) {
 			dir := t.TempDir()
 			prepare(t, dir)
@@ -97,6 +106,33 @@ func Everywhere(t *testing.T, act string, prepare, check func(t *testing.T, dir 
 			check(t, dir)
 			if t.Failed() {
 				t.Logf("killed before %s", call.Text)
+			}
+		})
+	}
+}
+
+// FailEveryNth prepares a directory, does an act in it of which one call fails
+// with that error (a name as of errno(3)), and checks what is left and whether
+// the act has said so; and so for every nth call.
+func FailEveryNth(t *testing.T, n int, act, errno string, prepare func(t *testing.T, dir string), check func(t *testing.T, dir string, failed bool)) {
+	t.Helper()
+	first := t.TempDir()
+	prepare(t, first)
+	for i, call := range Calls(t, act, first) {
+		if i%n != 0 {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s-%d", call.Name, call.Nth), func(t *testing.T) {
+			dir := t.TempDir()
+			prepare(t, dir)
+			inject := fmt.Sprintf("inject=%s:error=%s:when=%d", call.Name, errno, call.Nth)
+			out, err := child(t, act, dir, "-o", "/dev/null", "-e", "trace="+call.Name, "-e", inject).CombinedOutput()
+			if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() < 0) {
+				t.Fatalf("%s with %s: %v\n%s", call.Text, errno, err, out)
+			}
+			check(t, dir, err != nil)
+			if t.Failed() {
+				t.Logf("failed at %s\n%s", call.Text, out)
 			}
 		})
 	}
