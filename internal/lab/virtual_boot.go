@@ -74,7 +74,8 @@ func (v *Virtual) launch(ctx context.Context) (*virtualBoot, error) {
 	cmd := exec.Command("linux.uml", //nolint:noctx // the machine outlives the context it was booted in
 		"ubd0="+filepath.Join(v.space.dir, "disk")+","+v.base, "root=/dev/ubda", "rw", "init="+initPath,
 		fmt.Sprintf("mem=%dM", v.opts.Memory), "hostfs="+v.shared(),
-		"vec0:transport=tap,ifname=tap0,depth=64",
+		// The host hands over many segments at once, which the driver drops without gro.
+		"vec0:transport=tap,ifname=tap0,depth=64,gro=1",
 		"con=null", "con0=null,fd:1", "ssl=null", "umid=machine", "uml_dir="+uml,
 		"quiet", "systemd.show_status=0")
 	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(v.space.dir)) // where its memory is a file

@@ -30,17 +30,15 @@ func TestVirtual(t *testing.T) {
 	t.Run("power", func(t *testing.T) { virtualPower(t, v) })
 }
 
-// virtualPrograms sends little: 3 MiB on the standard input of a program in a virtual
-// machine did not arrive within two minutes, and why is not known yet.
 func virtualPrograms(t *testing.T, v *lab.Virtual) {
 	r, err := v.Run(t.Context(), lab.Cmd{
 		Argv: []string{"sh", "-c", `cat; echo "$WHO in $PWD at $(hostname)"; echo oops >&2; exit 7`}, Env: []string{"WHO=me"}, Dir: "/tmp",
-		Stdin: strings.NewReader(strings.Repeat("x", 64<<10)),
+		Stdin: strings.NewReader(strings.Repeat("x", 3<<20)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := strings.Repeat("x", 64<<10) + "me in /tmp at iron\n"; r.Stdout != want || r.Stderr != "oops\n" || r.Code != 7 {
+	if want := strings.Repeat("x", 3<<20) + "me in /tmp at iron\n"; r.Stdout != want || r.Stderr != "oops\n" || r.Code != 7 {
 		t.Errorf("%d bytes on stdout, want %d; stderr %q; code %d", len(r.Stdout), len(want), r.Stderr, r.Code)
 	}
 	p, err := v.Start(t.Context(), lab.Cmd{Argv: []string{"sleep", "1000"}})

@@ -30,6 +30,9 @@ func (m *maker) listener() {
 	}
 	var socket []line
 	for _, a := range l.Addresses {
+		// systemd.socket(5): a port alone is IPv6 and IPv4, and IPv4 where the kernel
+		// has no IPv6; there the other form is refused.
+		a = strings.TrimPrefix(a, "[::]:")
 		socket = append(socket, line{"ListenStream", a, 0})
 	}
 	m.unit("landfast-listen.socket", "Socket", "Events from outside", append(socket, line{"NoDelay", "yes", 0}), "sockets.target")
