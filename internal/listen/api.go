@@ -2,7 +2,6 @@ package listen
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -256,59 +255,3 @@ const followLimit = 30 * time.Minute
 
 // writeLimit is how long a line of a stream may take to be read.
 const writeLimit = 30 * time.Second
-
-// follow answers with the outcome of an event, or streams its lines until then.
-func (s *Server) follow(r *request, app, id string) error {
-	events, err := s.o.Events(app)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = events.Close() }() // it was only read
-	if _, err := events.Show(id); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), followLimit)
-	defer cancel()
-	// The time limits of the connection are those of a request that is read.
-	control := http.NewResponseController(r.w)
-	_ = control.SetReadDeadline(time.Time{})
-	stream := streams(r)
-	if stream {
-		r.status = http.StatusOK
-		r.w.Header().Set("Content-Type", "text/event-stream")
-		r.w.Header().Set("Cache-Control", "no-store")
-		r.w.Header().Set("X-Accel-Buffering", "no")
-	}
-	for line, err := range events.Follow(ctx, id) {
-		if err != nil {
-			return err
-		}
-		if !stream {
-			continue
-		}
-		text, err := json.Marshal(line)
-		if err != nil {
-			return err
-		}
-		kind := "progress"
-		if line.State != "" {
-			kind = "state"
-		}
-		_ = control.SetWriteDeadline(time.Now().Add(writeLimit)) // whoever stops reading is left
-		if _, err := fmt.Fprintf(r.w, "event: %s\ndata: %s\n\n", kind, text); err != nil {
-			return err
-		}
-		if err := control.Flush(); err != nil {
-			return err
-		}
-	}
-	if stream {
-		return nil
-	}
-	e, err := events.Show(id)
-	if err != nil {
-		return err
-	}
-	r.answer(http.StatusOK, e)
-	return nil
-}

@@ -180,18 +180,17 @@ func (s *Server) hook(r *request) error {
 	return nil
 }
 
-// enqueue puts events on disk. One that fails fails all: the sender sends them again,
-// and those that are there already are known by their delivery.
+// enqueue puts events on disk, all or none: the sender sends them again.
 func (s *Server) enqueue(r *request, events []landfast.Event) ([]accepted, error) {
-	out := []accepted{}
-	for _, ev := range events {
-		id, err := s.o.Queue.Enqueue(r.Context(), ev)
-		if err != nil {
-			return nil, err
-		}
-		r.events++
-		out = append(out, accepted{App: ev.App, ID: id, Closed: ev.Closed})
+	ids, err := s.o.Queue.EnqueueAll(r.Context(), events)
+	if err != nil {
+		return nil, err
 	}
+	out := []accepted{}
+	for i, ev := range events {
+		out = append(out, accepted{App: ev.App, ID: ids[i], Closed: ev.Closed})
+	}
+	r.events = len(out)
 	return out, nil
 }
 

@@ -43,8 +43,8 @@ type endpoint struct {
 // fullDisk is a queue whose disk takes nothing more.
 type fullDisk struct{}
 
-func (fullDisk) Enqueue(context.Context, landfast.Event) (string, error) {
-	return "", &landfast.Error{Kind: landfast.Unavailable, Msg: "cannot store the event", Err: syscall.ENOSPC}
+func (fullDisk) EnqueueAll(context.Context, []landfast.Event) ([]string, error) {
+	return nil, &landfast.Error{Kind: landfast.Unavailable, Msg: "cannot store the event", Err: syscall.ENOSPC}
 }
 
 func start(t testing.TB, config string, change ...func(*listen.Options)) *endpoint {

@@ -49,7 +49,7 @@ type Quarantine interface {
 
 // Queue takes events; see queue.Writer.
 type Queue interface {
-	Enqueue(ctx context.Context, ev landfast.Event) (id string, err error)
+	EnqueueAll(ctx context.Context, evs []landfast.Event) (ids []string, err error)
 }
 
 // Events tells of the events of one app; see queue.Reader.
@@ -77,11 +77,15 @@ type Server struct {
 	o     Options
 	rate  *limiter
 	conns *activity
+
+	stopping context.Context // over when those who only follow have to come back later
+	stop     context.CancelFunc
 }
 
 // New makes a Server; nothing listens yet.
 func New(o Options) *Server {
 	s := &Server{o: o, conns: newActivity(o.Now)}
+	s.stopping, s.stop = context.WithCancel(context.Background()) //nolint:forbidigo // Serve ends it
 	perMinute := 0
 	if o.Conf.Rate != nil {
 		perMinute = *o.Conf.Rate
@@ -121,6 +125,7 @@ func (s *Server) Serve(ctx context.Context, listeners []net.Listener) error {
 	case <-s.conns.idle(ctx, s.o.Conf.Idle.Span):
 	case <-ctx.Done():
 	}
+	s.stop()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 	defer cancel()
 	if serr := server.Shutdown(ending); serr != nil {
