@@ -48,7 +48,7 @@ func (c *caller) do(method, path, body string, headers ...string) *http.Response
 // call is do, of which the status and the whole body count.
 func (c *caller) call(method, path, body string, headers ...string) (int, string) {
 	c.t.Helper()
-	res := c.do(method, path, body, headers...)
+	res := c.do(method, path, body, headers...) //nolint:bodyclose // do sees to it
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		c.t.Fatal(err)
@@ -81,7 +81,7 @@ func TestSeveralAppsAtOnce(t *testing.T) {
 // Who follows sees the lines as they come, and can take the event back meanwhile.
 func TestFollowAndCancel(t *testing.T) {
 	c := withToken(t, `"deploy", "show", "cancel"`)
-	res := c.do(http.MethodPost, deployments, `{"ref":"main"}`, "Accept", "text/event-stream")
+	res := c.do(http.MethodPost, deployments, `{"ref":"main"}`, "Accept", "text/event-stream") //nolint:bodyclose // do sees to it
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("status %d, %v", res.StatusCode, res.Header)
 	}
@@ -127,7 +127,7 @@ func TestFollowAndCancel(t *testing.T) {
 // A listener that ends finishes requests, and does not wait with those who wait.
 func TestEndWithFollowers(t *testing.T) {
 	c := withToken(t, `"deploy", "show"`)
-	res := c.do(http.MethodPost, deployments, `{"ref":"main"}`, "Accept", "text/event-stream")
+	res := c.do(http.MethodPost, deployments, `{"ref":"main"}`, "Accept", "text/event-stream") //nolint:bodyclose // do sees to it
 	first := make([]byte, 6) // the id, before anything has happened
 	if _, err := io.ReadFull(res.Body, first); string(first) != "event:" || err != nil {
 		t.Fatalf("%q, %v", first, err)

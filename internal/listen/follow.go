@@ -20,7 +20,7 @@ func (s *Server) follow(r *request, app, id string) error {
 	if err != nil {
 		return err
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }() // it was only read
 	if _, err := events.Show(id); err != nil {
 		return err
 	}

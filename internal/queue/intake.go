@@ -20,9 +20,9 @@ import (
 // The numbers of accounts that systemd gives to DynamicUser= (systemd.exec(5)).
 const dynamicFirst, dynamicLast = 61184, 65519
 
-// batch is how many events are taken in with one flush. A worker that is killed
-// again and again still gets ahead by as many.
-const batch = 128
+// How many events are taken in with one flush: few at first, so that a worker that
+// is killed again and again still gets ahead, and twice as many each time.
+const firstBatch, maxBatch = 128, 4096
 
 // takeIn moves what lies in new to cur and done, oldest first, and what is no
 // event to failed. Killed anywhere, doing it again ends the same.
@@ -31,15 +31,17 @@ func (q *Queue) takeIn(waiting []Entry) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	for part := range slices.Chunk(names, batch) {
+	if len(names) == 0 { // one that is to be tried again may be out of date
+		return q.takeInPart(nil, waiting)
+	}
+	for size := firstBatch; len(names) > 0; size = min(2*size, maxBatch) {
+		part := names[:min(size, len(names))]
+		names = names[len(part):]
 		if waiting, err = q.takeInPart(part, waiting); err != nil {
 			return nil, err
 		}
 	}
-	if len(names) == 0 { // one that is to be tried again may be out of date
-		return q.takeInPart(nil, waiting)
-	}
-	return waiting, nil
+	return waiting, atomicfile.SyncDir(q.root, dirNew)
 }
 
 // newNames lists new, oldest first. A writer in the middle of a batch is waited
@@ -331,8 +333,5 @@ func (in *intake) commit() error {
 			return err
 		}
 	}
-	if len(in.taken) == 0 {
-		return nil
-	}
-	return atomicfile.SyncDir(q.root, dirNew)
+	return nil
 }

@@ -36,20 +36,20 @@ func (q *Queue) writeJournals(journals map[string][]Line) error { //nolint:gocyc
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	var last *os.File
-	for i, id := range ids {
+	for _, id := range ids {
 		f, err := q.writeTemp(id, journals[id])
 		if err == nil && len(ids) <= few {
 			err = f.Sync()
-		}
-		if err == nil && i == len(ids)-1 && len(ids) > few {
-			last = f
-			err = syncfs(last)
 		}
 		if f != nil {
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if len(ids) > few {
+		if err := q.syncAll(); err != nil {
 			return err
 		}
 	}
@@ -69,6 +69,9 @@ func (q *Queue) writeJournals(journals map[string][]Line) error { //nolint:gocyc
 			q.moved++
 		}
 	}
+	if len(ids) > few {
+		return q.syncAll()
+	}
 	for dir := range dirs {
 		if err := atomicfile.SyncDir(q.root, dir); err != nil {
 			return err
@@ -76,6 +79,9 @@ func (q *Queue) writeJournals(journals map[string][]Line) error { //nolint:gocyc
 	}
 	return nil
 }
+
+// syncAll flushes the file system of the queue.
+func (q *Queue) syncAll() error { return syncfs(q.lock) }
 
 // writeTemp writes a journal where nobody believes it.
 func (q *Queue) writeTemp(id string, lines []Line) (*os.File, error) {
