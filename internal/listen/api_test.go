@@ -128,7 +128,7 @@ func TestFollowAndCancel(t *testing.T) {
 func TestEndWithFollowers(t *testing.T) {
 	c := withToken(t, `"deploy", "show"`)
 	res := c.do(http.MethodPost, deployments, `{"ref":"main"}`, "Accept", "text/event-stream") //nolint:bodyclose // do sees to it
-	first := make([]byte, 6) // the id, before anything has happened
+	first := make([]byte, 6)                                                                   // the id, before anything has happened
 	if _, err := io.ReadFull(res.Body, first); string(first) != "event:" || err != nil {
 		t.Fatalf("%q, %v", first, err)
 	}
