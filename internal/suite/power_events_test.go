@@ -194,8 +194,23 @@ func send(m *iron, client *http.Client, secret, commit string) ([]string, error)
 	return ids, nil
 }
 
-// kept checks that every event acknowledged is in the queue and can be read.
+// kept checks that every event acknowledged is in the queue and can be read: after
+// the boot, and once the worker has taken them in.
 func (s *pushes) kept(m *iron, states tally) {
+	m.t.Helper()
+	now := s.found(m)
+	for limit := time.Now().Add(2 * patience); now["queued"] > 0; now = s.found(m) {
+		if m.t.Failed() || time.Now().After(limit) {
+			m.t.Fatalf("round %d: the worker takes nothing in: %s", s.round, now)
+		}
+	}
+	for state, n := range now {
+		states[state] += n
+	}
+}
+
+// found counts the acknowledged events by their state, now.
+func (s *pushes) found(m *iron) tally {
 	m.t.Helper()
 	var list []struct {
 		Event landfast.Event
@@ -205,19 +220,19 @@ func (s *pushes) kept(m *iron, states tally) {
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		m.t.Fatalf("%v\n%s", err, text)
 	}
-	state := map[string]string{}
+	state, count := map[string]string{}, tally{}
 	for _, e := range list {
 		state[e.Event.ID] = e.State
 	}
 	for id := range s.ids {
-		switch now := state[id]; now {
-		case "", "damaged":
+		now := state[id]
+		count[now]++
+		if now == "" || now == "damaged" {
 			files := m.must("/", "ls -la /var/spool/landfast/web/*/"+id+"* 2>&1 || true")
 			m.t.Errorf("round %d: event %s was acknowledged and is %q\n%s", s.round, id, now, files)
-		default:
-			states[now]++
 		}
 	}
+	return count
 }
 
 // stillDeploys lets the source answer and sends one push more.
