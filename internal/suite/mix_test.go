@@ -1,6 +1,7 @@
 package suite_test
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -80,8 +81,9 @@ func TestMIX11TranslatedConfigurations(t *testing.T) {
 			if err != nil || status != 200 {
 				return false, body
 			}
-			now := a.report()
-			return now.PID != r.PID, body
+			var now report // of this answer: a second question may meet the restart
+			err = json.Unmarshal([]byte(body), &now)
+			return err == nil && now.PID != r.PID, body
 		})
 		h.sh("test ! -e /srv/shop/flags/restart.flag")
 		a.isWell()
