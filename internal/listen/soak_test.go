@@ -207,7 +207,7 @@ func TestSoak(t *testing.T) {
 	end()
 	killers.Wait()
 	for _, c := range []*exec.Cmd{ended[1], ended[0]} {
-		stuck := time.AfterFunc(2*time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
+		stuck := time.AfterFunc(15*time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
 		if err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()); err != nil {
 			t.Errorf("%v\n%s", err, c.Stderr)
 		}
