@@ -164,9 +164,9 @@ type soak struct {
 	socket *net.TCPListener
 	sent   atomic.Int64
 	again  atomic.Int64 // posts that got no answer and were posted again
-	kills  map[string]int
 
 	mu       sync.Mutex
+	kills    map[string]int
 	answered map[string][]string // app → ids
 	last     map[string]string   // app and ref → the newest commit that was answered
 }
@@ -251,7 +251,9 @@ func (s *soak) keepKilling(ctx context.Context, role string) *exec.Cmd {
 			s.t.Errorf("the %s ended by itself: %v\n%s", role, err, c.Stderr)
 		}
 		_ = c.Wait() // it was killed
+		s.mu.Lock()
 		s.kills[role]++
+		s.mu.Unlock()
 	}
 }
 
