@@ -164,9 +164,9 @@ type soak struct {
 	socket *net.TCPListener
 	sent   atomic.Int64
 	again  atomic.Int64 // posts that got no answer and were posted again
-	kills  map[string]int
 
 	mu       sync.Mutex
+	kills    map[string]int
 	answered map[string][]string // app → ids
 	last     map[string]string   // app and ref → the newest commit that was answered
 }
@@ -207,7 +207,7 @@ func TestSoak(t *testing.T) {
 	end()
 	killers.Wait()
 	for _, c := range []*exec.Cmd{ended[1], ended[0]} {
-		stuck := time.AfterFunc(2*time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
+		stuck := time.AfterFunc(15*time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
 		if err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()); err != nil {
 			t.Errorf("%v\n%s", err, c.Stderr)
 		}
@@ -251,7 +251,9 @@ func (s *soak) keepKilling(ctx context.Context, role string) *exec.Cmd {
 			s.t.Errorf("the %s ended by itself: %v\n%s", role, err, c.Stderr)
 		}
 		_ = c.Wait() // it was killed
+		s.mu.Lock()
 		s.kills[role]++
+		s.mu.Unlock()
 	}
 }
 

@@ -76,11 +76,16 @@ type intake struct {
 	fresh   map[string][]Line // journals to be written, by id
 	ended   []ending          // of waiting, those that end now
 	marks   []mark
-	taken   []string // names in new to be removed
+	taken   []string          // names in new to be removed
+	sent    map[string]string // delivery → the event of waiting that came with it
+	ids     map[string]bool   // of waiting
 }
 
 func (q *Queue) takeInPart(names []string, waiting []Entry) ([]Entry, error) {
-	in := &intake{q: q, waiting: waiting, fresh: map[string][]Line{}}
+	in := &intake{q: q, fresh: map[string][]Line{}, sent: map[string]string{}, ids: map[string]bool{}}
+	for _, w := range waiting {
+		in.wait(w)
+	}
 	for _, name := range names {
 		id, ok := strings.CutSuffix(name, extNew)
 		if !ok || !IsID(id) {
@@ -213,7 +218,16 @@ func (in *intake) take(ev landfast.Event) {
 		return
 	}
 	in.fresh[ev.ID] = []Line{received}
-	in.waiting = append(in.waiting, Entry{Event: ev, State: Queued, Since: now})
+	in.wait(Entry{Event: ev, State: Queued, Since: now})
+}
+
+// wait adds one to those that wait.
+func (in *intake) wait(e Entry) {
+	in.waiting = append(in.waiting, e)
+	in.ids[e.Event.ID] = true
+	if d := deliveryOf(e.Event); d != "" {
+		in.sent[d] = e.Event.ID
+	}
 }
 
 // duplicateOf gives the event that ev repeats. Whoever repeats one by hand (Of)
@@ -227,10 +241,11 @@ func (in *intake) duplicateOf(ev landfast.Event, now time.Time) (id string, ok b
 		if ok && in.q.seen.done[heir] && heir != ev.ID {
 			return heir, true
 		}
-		for _, w := range in.waiting {
-			if w.Event.ID == heir || deliveryOf(w.Event) == d {
-				return w.Event.ID, true
-			}
+		if in.ids[heir] {
+			return heir, true
+		}
+		if id, ok := in.sent[d]; ok {
+			return id, true
 		}
 	}
 	return in.echoOf(ev, now)
@@ -258,7 +273,8 @@ func (in *intake) cancel(ev landfast.Event, now time.Time, end func(State, strin
 			end(Closed, ev.Of, "it came too late: "+ev.Of+" is running")
 			return
 		}
-		in.end(i, Line{Time: now, State: Cancelled, By: ev.ID, Reason: cancelledBy(ev)})
+		in.waiting = slices.Delete(in.waiting, i, i+1)
+		in.end(w, Line{Time: now, State: Cancelled, By: ev.ID, Reason: cancelledBy(ev)})
 		end(Done, ev.Of, "")
 		return
 	}
@@ -272,11 +288,12 @@ func cancelledBy(ev landfast.Event) string {
 	return "cancelled by " + ev.Actor
 }
 
-// end ends one of those that wait: in its journal, when that is still to be
-// written.
-func (in *intake) end(i int, l Line) {
-	e := in.waiting[i]
-	in.waiting = slices.Delete(in.waiting, i, i+1)
+// end ends one that has waited: in its journal, when that is still to be written.
+func (in *intake) end(e Entry, l Line) {
+	delete(in.ids, e.Event.ID)
+	if d := deliveryOf(e.Event); in.sent[d] == e.Event.ID {
+		delete(in.sent, d)
+	}
 	if lines, ok := in.fresh[e.Event.ID]; ok {
 		in.fresh[e.Event.ID] = append(lines, l)
 	} else {
@@ -298,18 +315,21 @@ func (in *intake) supersede() {
 		}
 	}
 	applied := in.q.seen.applied
-	for i := len(in.waiting) - 1; i >= 0; i-- {
-		w := in.waiting[i]
+	var kept []Entry
+	for _, w := range in.waiting {
 		by := newest[groupOf(w.Event)]
 		switch {
-		case w.State == Running:
-		case w.Interrupted && w.Event.ID > applied: // it may have been applied, and is settled first
+		case w.State == Running, w.Interrupted && w.Event.ID > applied: // it may have been applied, and is settled first
+			kept = append(kept, w)
 		case w.Event.ID < applied:
-			in.end(i, Line{Time: now, State: Superseded, By: applied, Reason: "a newer event was applied: " + applied})
+			in.end(w, Line{Time: now, State: Superseded, By: applied, Reason: "a newer event was applied: " + applied})
 		case by > w.Event.ID:
-			in.end(i, Line{Time: now, State: Superseded, By: by, Reason: "a newer event takes its place: " + by})
+			in.end(w, Line{Time: now, State: Superseded, By: by, Reason: "a newer event takes its place: " + by})
+		default:
+			kept = append(kept, w)
 		}
 	}
+	in.waiting = kept
 }
 
 // commit makes a batch durable: what is used up, the journals, and only then the
