@@ -51,7 +51,9 @@ func TestMain(m *testing.M) {
 	case "listener":
 		err = soakListener(dir)
 	case "worker":
-		err = soakWorker(dir)
+		err = soakWorker(dir, false)
+	case "last worker":
+		err = soakWorker(dir, true)
 	default:
 		m.Run()
 		return
@@ -98,21 +100,19 @@ func soakListener(dir string) error {
 	return errors.Join(s.Serve(ctx, []net.Listener{l}), w.Close())
 }
 
-// soakWorker works all queues off until it is told to end and there is nothing
-// left. An event takes effect as a line in a file.
-func soakWorker(dir string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+// soakWorker works all queues off, the last one until there is nothing left. An
+// event takes effect as a line in a file.
+func soakWorker(dir string, last bool) error {
 	var group sync.WaitGroup
 	failed := make([]error, soakApps)
 	for i := range soakApps {
-		group.Go(func() { failed[i] = soakApply(ctx, dir, soakApp(i)) })
+		group.Go(func() { failed[i] = soakApply(dir, soakApp(i), last) })
 	}
 	group.Wait()
 	return errors.Join(failed...)
 }
 
-func soakApply(ctx context.Context, dir, app string) error {
+func soakApply(dir, app string, last bool) error {
 	q, err := queue.OpenWith(dir+"/spool", app, queue.Options{KeepDone: 1 << 30})
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func soakApply(ctx context.Context, dir, app string) error {
 		}
 		if c == nil {
 			next, err := q.Next(context.Background())
-			if err != nil || next.IsZero() && ctx.Err() != nil {
+			if err != nil || next.IsZero() && last {
 				return errors.Join(err, q.Close())
 			}
 			<-tick
@@ -193,9 +193,8 @@ func TestSoak(t *testing.T) {
 
 	sending, end := context.WithCancel(t.Context())
 	var killers sync.WaitGroup
-	var ended [2]*exec.Cmd
-	for i, role := range []string{"listener", "worker"} {
-		killers.Go(func() { ended[i] = s.keepKilling(sending, role) })
+	for _, role := range []string{"listener", "worker"} {
+		killers.Go(func() { s.keepKilling(sending, role) })
 	}
 	began := time.Now()
 	var clients sync.WaitGroup
@@ -206,46 +205,38 @@ func TestSoak(t *testing.T) {
 	posted := time.Since(began)
 	end()
 	killers.Wait()
-	for _, c := range []*exec.Cmd{ended[1], ended[0]} {
-		stuck := time.AfterFunc(15*time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
-		if err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()); err != nil {
-			t.Errorf("%v\n%s", err, c.Stderr)
+	if last := s.start("last worker", nil); last != nil {
+		if err := last.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, last.Stderr)
 		}
-		stuck.Stop()
 	}
 	t.Logf("%d events answered in %v, all worked off in %v; %d posted again; killed: %v", s.sent.Load(), posted.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), s.again.Load(), s.kills)
 	s.check()
 }
 
-// keepKilling starts a process, kills it after a while, and so on. The last one is
-// left alive.
-func (s *soak) keepKilling(ctx context.Context, role string) *exec.Cmd {
-	self, err := os.Executable()
-	if err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	socket, err := s.socket.File()
-	if err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	defer socket.Close()
-	for {
-		c := exec.Command(self) //nolint:noctx // it is killed here, or told to end
-		c.Env = append(os.Environ(), soakRole+"="+role, soakDir+"="+s.dir)
-		if role == "listener" { // handing it over makes it a blocking one, which its user must undo
-			c.ExtraFiles = []*os.File{socket}
-		}
-		c.Stderr = &bytes.Buffer{}
-		if err := c.Start(); err != nil {
+// lives is how many milliseconds a process lives at most. A worker has to come to
+// claiming now and then.
+var lives = map[string]int{"listener": 1000, "worker": 3000}
+
+// keepKilling starts a process, kills it after a while, and so on, until ctx ends.
+func (s *soak) keepKilling(ctx context.Context, role string) {
+	var socket *os.File
+	if role == "listener" { // handing it over makes it a blocking one, which its user must undo
+		var err error
+		if socket, err = s.socket.File(); err != nil {
 			s.t.Error(err)
-			return nil
+			return
+		}
+		defer socket.Close()
+	}
+	for ctx.Err() == nil {
+		c := s.start(role, socket)
+		if c == nil {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return c
-		case <-time.After(time.Duration(50+rand.IntN(1000)) * time.Millisecond):
+		case <-time.After(time.Duration(50+rand.IntN(lives[role])) * time.Millisecond):
 		}
 		if err := c.Process.Kill(); err != nil {
 			s.t.Errorf("the %s ended by itself: %v\n%s", role, err, c.Stderr)
@@ -255,6 +246,26 @@ func (s *soak) keepKilling(ctx context.Context, role string) *exec.Cmd {
 		s.kills[role]++
 		s.mu.Unlock()
 	}
+}
+
+// start starts this program in a role.
+func (s *soak) start(role string, socket *os.File) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	c := exec.Command(self) //nolint:noctx // it is killed here, or ends by itself
+	c.Env = append(os.Environ(), soakRole+"="+role, soakDir+"="+s.dir)
+	if socket != nil {
+		c.ExtraFiles = []*os.File{socket}
+	}
+	c.Stderr = &bytes.Buffer{}
+	if err := c.Start(); err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	return c
 }
 
 // client pushes to its branch, one after the other, each until it is answered.
