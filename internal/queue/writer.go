@@ -36,11 +36,12 @@ type box struct {
 	path string
 }
 
-// letter is an event on its way: written, not yet flushed and named.
+// letter is an event on its way.
 type letter struct {
 	box  *box
+	data []byte
 	temp string
-	file *os.File
+	fd   int // of temp, while it is open
 	id   string
 }
 
@@ -79,8 +80,7 @@ func (w *Writer) Close() error {
 
 // Enqueue puts one event into the queue of its app and gives its id. When it
 // returns nil, the event is on the disk and in its place. It blocks for as long as
-// the disk takes. An error of kind
-// Unavailable means that the disk cannot take it now, NotFound that the app has
+// the disk takes. An error of kind Unavailable means that the disk cannot take it now, NotFound that the app has
 // no queue, Invalid that the event is none; the event is not queued then.
 func (w *Writer) Enqueue(ctx context.Context, ev landfast.Event) (id string, err error) {
 	ids, err := w.EnqueueAll(ctx, []landfast.Event{ev})
@@ -98,12 +98,15 @@ func (w *Writer) EnqueueAll(ctx context.Context, evs []landfast.Event) ([]string
 	}
 	p := &parcel{done: make(chan struct{}), turn: make(chan struct{}, 1)}
 	for _, ev := range evs {
-		l, err := w.write(ev)
+		data, err := encode(ev)
 		if err != nil {
-			p.discard()
 			return nil, err
 		}
-		p.letters = append(p.letters, l)
+		b, err := w.boxOf(ev.App)
+		if err != nil {
+			return nil, err
+		}
+		p.letters = append(p.letters, &letter{box: b, data: data, temp: rand.Text(), fd: -1})
 	}
 	w.post(p)
 	if p.err != nil {
@@ -116,42 +119,42 @@ func (w *Writer) EnqueueAll(ctx context.Context, evs []landfast.Event) ([]string
 	return ids, nil
 }
 
-// write writes an event into tmp, where nobody believes it.
-func (w *Writer) write(ev landfast.Event) (*letter, error) {
-	data, err := encode(ev)
+// write writes a letter into tmp, where nobody believes it.
+func (l *letter) write() (err error) {
+	l.fd, err = unix.Openat(l.box.tmp, l.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	b, err := w.boxOf(ev.App)
-	if err != nil {
-		return nil, err
-	}
-	l := &letter{box: b, temp: rand.Text()}
-	fd, err := unix.Openat(b.tmp, l.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return nil, unavailable("write an event of "+ev.App, err)
-	}
-	l.file = os.NewFile(uintptr(fd), l.temp)
 	// The worker is another account, whatever the umask says.
-	if err = l.file.Chmod(0o644); err == nil {
-		_, err = l.file.Write(data)
+	if err := unix.Fchmod(l.fd, 0o644); err != nil {
+		return err
 	}
-	if err != nil {
-		l.discard()
-		return nil, unavailable("write an event of "+ev.App, err)
+	n, err := unix.Write(l.fd, l.data)
+	if err == nil && n < len(l.data) {
+		err = unix.ENOSPC
 	}
-	return l, nil
+	return err
 }
 
-// discard takes back what has not got its name.
-func (l *letter) discard() {
-	_ = l.file.Close()
-	_ = unix.Unlinkat(l.box.tmp, l.temp, 0)
+// close closes the file of a letter, and takes it back unless it has got its name.
+func (l *letter) close(named bool) {
+	if l.fd < 0 {
+		return
+	}
+	_ = unix.Close(l.fd) // what counts was flushed
+	l.fd = -1
+	if !named {
+		_ = unix.Unlinkat(l.box.tmp, l.temp, 0)
+	}
 }
 
-func (p *parcel) discard() {
+// refuse ends a parcel that cannot be taken.
+func (p *parcel) refuse(what string, err error) {
+	if p.err == nil {
+		p.err = unavailable(what, err)
+	}
 	for _, l := range p.letters {
-		l.discard()
+		l.close(false)
 	}
 }
 
@@ -193,44 +196,49 @@ func (w *Writer) flush(batch []*parcel) {
 		err = errors.Join(err, w.order.release())
 	}
 	for _, p := range batch {
-		if err != nil && p.err == nil {
-			p.err = unavailable("put an event into the spool "+w.spool, err)
+		if err != nil {
+			p.refuse("put an event into the spool "+w.spool, err)
 		}
 		close(p.done)
 	}
 }
 
+// commit is flush under the lock of the order. All of it is done by one caller:
+// many that make names in one directory at once only wait for one another.
 func (w *Writer) commit(batch []*parcel) error {
 	var letters []*letter
 	for _, p := range batch {
-		letters = append(letters, p.letters...)
+		for _, l := range p.letters {
+			if err := l.write(); err != nil {
+				p.refuse("write an event into "+l.box.path, err)
+				break
+			}
+		}
+		if p.err == nil {
+			letters = append(letters, p.letters...)
+		}
 	}
 	ids, err := w.order.next(w.now(), len(letters))
-	if err == nil {
-		err = w.flushContents(letters)
-	}
-	if err != nil {
-		for _, p := range batch {
-			p.discard()
-		}
+	if err != nil || len(letters) == 0 {
 		return err
 	}
-	i := 0
+	if err := w.flushContents(letters); err != nil {
+		return err
+	}
+	for i, l := range letters {
+		l.id = ids[i]
+	}
 	touched := map[*box]bool{}
 	for _, p := range batch {
 		for _, l := range p.letters {
-			l.id = ids[i]
-			i++
-			_ = l.file.Close() // its contents are on the disk
 			if p.err != nil {
-				_ = unix.Unlinkat(l.box.tmp, l.temp, 0)
-				continue
+				break
 			}
 			if err := l.rename(); err != nil {
-				_ = unix.Unlinkat(l.box.tmp, l.temp, 0)
-				p.err = unavailable("put an event into "+l.box.path, err)
-				continue
+				p.refuse("put an event into "+l.box.path, err)
+				break
 			}
+			l.close(true)
 			touched[l.box] = true
 		}
 	}
@@ -250,7 +258,7 @@ const few = 2
 func (w *Writer) flushContents(letters []*letter) error {
 	if len(letters) <= few {
 		for _, l := range letters {
-			if err := l.file.Sync(); err != nil {
+			if err := unix.Fsync(l.fd); err != nil {
 				return err
 			}
 		}
@@ -264,7 +272,7 @@ func (w *Writer) flushContents(letters []*letter) error {
 	for _, l := range letters {
 		if !flushed[l.box.dev] {
 			flushed[l.box.dev] = true
-			if err := syncfs(l.file); err != nil {
+			if err := unix.Syncfs(l.fd); err != nil {
 				return err
 			}
 		}
