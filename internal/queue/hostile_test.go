@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/landfast/landfast"
+	"github.com/landfast/landfast/internal/atomicfile/crashtest"
 	"github.com/landfast/landfast/internal/queue"
 )
 
@@ -90,6 +93,45 @@ func TestHostileEntries(t *testing.T) {
 	}
 	if text, err := os.ReadFile(secret); string(text) != string(good) || err != nil {
 		t.Error("what a link led to has changed", err)
+	}
+}
+
+// The worker has no rights over what a listener that was taken over makes. It works
+// on, past a directory that it can neither move nor remove.
+func TestHostileDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs accounts: run as root")
+	}
+	const worker, listener, group = 4711, 61234, 4712
+	dir := quick(t)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, queue.Make(dir+"/spool", app, worker, worker, group))
+	bad := dir + "/spool/web/new/20261125T090000.000000Z.json"
+	empty := dir + "/spool/web/new/20261125T090001.000000Z.json"
+	must(t, os.Mkdir(bad, 0o700))
+	must(t, os.WriteFile(bad+"/x", nil, 0o600))
+	must(t, os.Mkdir(empty, 0o700))
+	must(t, os.Chown(bad, listener, group))
+	must(t, os.Chown(empty, listener, group))
+	must(t, enqueueAndSay(dir, push(1, "main")))
+	must(t, os.Chown(dir, worker, worker))
+	self, err := os.ReadFile("/proc/self/exe")
+	must(t, err)
+	must(t, os.WriteFile(dir+"/worker", self, 0o755))
+	cmd := exec.CommandContext(t.Context(), dir+"/worker")
+	cmd.Env = crashtest.Env("work", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: worker, Gid: worker}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if len(applied(dir)) != 1 {
+		t.Errorf("applied %v", applied(dir))
+	}
+	if _, err := os.Lstat(empty); err == nil {
+		t.Error("an empty directory stays")
+	}
+	if names, err := os.ReadDir(dir + "/spool/web/failed"); len(names) > 0 || err != nil {
+		t.Errorf("in failed: %v, %v", names, err)
 	}
 }
 

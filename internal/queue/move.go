@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -125,6 +126,9 @@ func (q *Queue) settle(id string, s State) error {
 // cur, and writes down why. It is never opened again.
 func (q *Queue) quarantine(name, id string, why error) error {
 	now := q.opts.Now()
+	if q.stuck(name) {
+		return nil
+	}
 	if id == "" {
 		o, err := openOrder(q.spool + "/" + orderName)
 		if err != nil {
@@ -143,15 +147,22 @@ func (q *Queue) quarantine(name, id string, why error) error {
 		return err
 	}
 	err := q.root.Rename(dirNew+"/"+name, dirFailed+"/"+id+extDamaged)
-	if err != nil {
-		// A directory of another account cannot be moved. It must not stay: the
-		// worker would be started for it again and again.
-		err = errors.Join(err, q.root.RemoveAll(dirNew+"/"+name))
-		if _, lerr := q.root.Lstat(dirNew + "/" + name); errors.Is(lerr, fs.ErrNotExist) {
-			err = nil
-		}
-	}
 	return errors.Join(err, atomicfile.SyncDir(q.root, dirNew), atomicfile.SyncDir(q.root, dirFailed))
+}
+
+// stuck tells whether something in new can be neither moved nor removed: a directory
+// of another account that is not empty. It must hold up nothing. The listener's
+// sandbox keeps it from making directories.
+func (q *Queue) stuck(name string) bool {
+	info, err := q.root.Lstat(dirNew + "/" + name)
+	if err != nil || !info.IsDir() || os.Geteuid() == 0 {
+		return false
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == os.Geteuid() {
+		return false
+	}
+	_ = q.root.Remove(dirNew + "/" + name) // an empty one goes
+	return true
 }
 
 // quarantineJournal puts a journal that cannot be read out of the way.

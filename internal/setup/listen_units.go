@@ -57,7 +57,7 @@ func (m *maker) listener() {
 	for _, s := range sandbox("AF_UNIX") {
 		lines = append(lines, s)
 		if s.name == "SystemCallFilter" && s.value == "prlimit64" {
-			lines = append(lines, line{"SystemCallFilter", "~connect", 0})
+			lines = append(lines, line{"SystemCallFilter", "~connect mkdir mkdirat symlink symlinkat link linkat mknod mknodat", 0})
 		}
 	}
 	m.unit("landfast-listen.service", "Service", "Take events from outside", lines, "",

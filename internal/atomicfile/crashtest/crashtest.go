@@ -147,8 +147,13 @@ func child(t *testing.T, act, dir string, strace ...string) *exec.Cmd {
 	args := append([]string{"-f", "-qq"}, strace...) // --seccomp-bpf would be faster but injects no signal
 
 	cmd := exec.CommandContext(t.Context(), "strace", append(args, self)...)
-	cmd.Env = append(os.Environ(), envAct+"="+act, envDir+"="+dir)
+	cmd.Env = Env(act, dir)
 	return cmd
+}
+
+// Env is the environment in which the test binary does an act in dir.
+func Env(act, dir string) []string {
+	return append(os.Environ(), envAct+"="+act, envDir+"="+dir)
 }
 
 // killed reports whether strace says that its program was killed. It kills
