@@ -33,6 +33,12 @@ func (b *builder) restartFlag(s *landfast.Service) {
 
 	f := &unit.File{}
 	f.Section("Unit").Add("Description", b.ok(key)(unit.Literal("Flag that restarts "+base)))
+	// By default a path unit comes before paths.target, and so before every service:
+	// with the order that is wanted here that is a circle, out of which systemd takes
+	// one unit at boot, be it the service itself.
+	f.Section("Unit").Add("DefaultDependencies", "no")
+	f.Section("Unit").Add("Conflicts", "shutdown.target")
+	f.Section("Unit").Add("Before", "shutdown.target")
 	f.Section("Unit").Add("After", strings.Join(unitsOf(s), " "))
 	f.Section("Path").Add("PathExists", flag)
 	f.Section("Install").Add("WantedBy", "multi-user.target")

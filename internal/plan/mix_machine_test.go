@@ -3,6 +3,7 @@ package plan_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,13 +135,18 @@ func said(t *testing.T, m *lab.Machine, unit string) witnessed {
 	t.Helper()
 	labtest.Run(t, m, "journalctl", "--sync")
 	id := labtest.Run(t, m, "systemctl", "show", "--value", "-p", "InvocationID", unit)
-	for line := range strings.Lines(labtest.Run(t, m, "journalctl", "-o", "cat", "_SYSTEMD_INVOCATION_ID="+id)) {
-		var w witnessed
-		if strings.HasPrefix(line, "{\"Args\"") {
-			if err := json.Unmarshal([]byte(line), &w); err != nil {
-				t.Fatal(err)
+	// Of a process that has ended by the time its line is read, the journal knows the
+	// unit and not always the invocation.
+	for _, match := range []string{"_SYSTEMD_INVOCATION_ID=" + id, "_SYSTEMD_UNIT=" + unit} {
+		lines := strings.Split(labtest.Run(t, m, "journalctl", "-o", "cat", match), "\n")
+		for _, line := range slices.Backward(lines) {
+			var w witnessed
+			if strings.HasPrefix(line, "{\"Args\"") {
+				if err := json.Unmarshal([]byte(line), &w); err != nil {
+					t.Fatal(err)
+				}
+				return w
 			}
-			return w
 		}
 	}
 	t.Fatalf("%s said nothing", unit)
@@ -349,7 +355,10 @@ func mixRestartFlag(t *testing.T, m *lab.Machine) {
 		t.Fatal(err)
 	}
 	until(t, "the service is up", idle)
-	same(t, "the path unit", labtest.Run(t, m, "systemctl", "is-active", "flag6-restart.path"), "active")
+	// It comes behind the service.
+	until(t, "the path unit waits", func() bool {
+		return labtest.Run(t, m, "systemctl", "show", "--value", "-p", "ActiveState", "flag6-restart.path") == "active"
+	})
 	if !gone() {
 		t.Error("the flag is still there after a boot")
 	}

@@ -106,6 +106,8 @@ func (l *look) elsewhere(section string, o unit.Option) string {
 		return l.words(o.Value, "a unit that it may start (units)", func(w string) bool { return r.ownUnit(w) || slices.Contains(r.Units, w) })
 	case "Socket.Service", "Timer.Unit", "Path.Unit", "Unit.JoinsNamespaceOf":
 		return l.words(o.Value, "a unit of the app", r.ownUnit)
+	case "Unit.Conflicts":
+		return unless(o.Value == "shutdown.target", "what may stop others")
 	case "Install.WantedBy", "Install.RequiredBy", "Install.Also":
 		return l.words(o.Value, "a unit of the app or of the boot", func(w string) bool {
 			return r.ownUnit(w) || slices.Contains(strings.Fields("multi-user.target sockets.target timers.target default.target"), w)
